@@ -1,0 +1,155 @@
+"""What happens, as frozen values. Progress bars, plain lines, logs and metrics are all subscribers to these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from artifact_sync.core.model import KeepResult
+from artifact_sync.errors import Outcome
+
+__all__ = [
+    "Discovered",
+    "Emit",
+    "Event",
+    "Kept",
+    "ProjectFailed",
+    "ProjectFound",
+    "Received",
+    "Recovered",
+    "Selected",
+    "Stopping",
+    "TransferEnded",
+    "TransferStarted",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectFound:
+    """A project named by a rule is visible and will be followed."""
+
+    project_id: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectFailed:
+    """One project's poll failed; the others go on."""
+
+    project: str
+    error: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discovered:
+    """A page of jobs was looked at."""
+
+    project_id: int
+    path: str
+    jobs: int
+    selected: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected:
+    """A job was taken by at least one rule and queued; not emitted again for what is already known."""
+
+    project: str
+    job_id: int
+    job: str
+    ref: str
+    rules: tuple[str, ...]
+    dest: str
+    #: Bytes, where announced.
+    size: int | None
+    deadline: datetime | None
+    #: It was seen unfinished before, by an earlier poll.
+    late: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferStarted:
+    """A worker took a transfer."""
+
+    transfer_id: int
+    project: str
+    job_id: int
+    job: str
+    ref: str
+    dest: str
+    #: Bytes expected, where known.
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """Bytes of a transfer were written to staging. ``received`` is the running sum; it falls when a part starts over."""
+
+    transfer_id: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferEnded:
+    """An attempt ended; ``outcome`` says how. ``retry_at`` is set when it will be tried again."""
+
+    transfer_id: int
+    project: str
+    job_id: int
+    job: str
+    ref: str
+    dest: str
+    outcome: Outcome
+    #: Bytes published.
+    size: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    hint: str = ""
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """`keep` was called for a job; ``result`` is what the re-read showed."""
+
+    project: str
+    job_id: int
+    job: str
+    rule: str
+    expire_at: datetime | None
+    result: KeepResult
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What the start found from the run before."""
+
+    republished: int
+    restarted: int
+    strays_removed: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping:
+    """A stop was asked for; running parts are made resumable."""
+
+    reason: str
+
+
+Event = (
+    ProjectFound
+    | ProjectFailed
+    | Discovered
+    | Selected
+    | TransferStarted
+    | Received
+    | TransferEnded
+    | Kept
+    | Recovered
+    | Stopping
+)
+Emit = Callable[[Event], None]

@@ -1,0 +1,244 @@
+"""What GitLab reports and what is made of it, as frozen values.
+
+``Project``, ``Pipeline``, ``Job`` and ``Artifact`` are decoded straight from GitLab's JSON. They hold what is needed and
+are tolerant of the rest: unknown fields are ignored, unknown statuses and file types are plain strings, fields that
+older or newer servers leave out have defaults. Timestamps carry an offset; one without is an error of that object.
+
+Field meanings: https://docs.gitlab.com/api/jobs/ and https://docs.gitlab.com/api/pipelines/
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+__all__ = [
+    "FINISHED_STATUSES",
+    "Artifact",
+    "ArtifactsFile",
+    "Candidate",
+    "Commit",
+    "Item",
+    "ItemKind",
+    "Job",
+    "KeepDue",
+    "KeepResult",
+    "Origin",
+    "Pipeline",
+    "Project",
+    "RefType",
+    "StagedFile",
+    "Transfer",
+]
+
+Instant = Annotated[datetime, Meta(tz=True)]
+
+#: Statuses after which a job does not move again by itself (a retry makes a new job; `manual` is played later).
+FINISHED_STATUSES = frozenset({"success", "failed", "canceled", "skipped"})
+
+
+class RefType(StrEnum):
+    """What a job ran for."""
+
+    TAG = "tag"
+    BRANCH = "branch"
+    MERGE_REQUEST = "merge_request"
+
+
+class Project(Struct, frozen=True, kw_only=True):
+    """GET /projects/:id."""
+
+    id: int
+    path_with_namespace: str
+    web_url: str = ""
+    default_branch: str | None = None
+    archived: bool = False
+
+
+class Pipeline(Struct, frozen=True, kw_only=True):
+    """A pipeline as listed, and as embedded in a job. Servers before about 13.x leave out iid, project_id and source."""
+
+    id: int
+    ref: str | None = None
+    sha: str | None = None
+    status: str = ""
+    source: str | None = None
+    project_id: int | None = None
+    iid: int | None = None
+    created_at: Instant | None = None
+    updated_at: Instant | None = None
+    web_url: str = ""
+
+
+class Artifact(Struct, frozen=True, kw_only=True):
+    """One entry of a job's ``artifacts``. ``size`` is in stored bytes; ``file_format`` is null for real traces."""
+
+    file_type: str
+    size: int | None = None
+    filename: str | None = None
+    file_format: str | None = None
+
+
+class ArtifactsFile(Struct, frozen=True, kw_only=True):
+    """The archive as older clients see it; the key is absent once expired, so nothing is decided by it."""
+
+    filename: str | None = None
+    size: int | None = None
+
+
+class Commit(Struct, frozen=True, kw_only=True):
+    """The commit a job ran for."""
+
+    id: str | int
+    short_id: str = ""
+    title: str = ""
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """A job, from any of the job endpoints."""
+
+    id: int
+    name: str
+    status: str
+    stage: str = ""
+    ref: str = ""
+    tag: bool = False
+    allow_failure: bool = False
+    created_at: Instant | None = None
+    started_at: Instant | None = None
+    finished_at: Instant | None = None
+    erased_at: Instant | None = None
+    artifacts_expire_at: Instant | None = None
+    artifacts: tuple[Artifact, ...] | None = ()
+    artifacts_file: ArtifactsFile | None = None
+    pipeline: Pipeline | None = None
+    commit: Commit | None = None
+    web_url: str = ""
+    source: str | None = None
+    failure_reason: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the job has ended. An unknown status counts as unfinished, so it is looked at again."""
+        return self.status in FINISHED_STATUSES
+
+    @property
+    def archive(self) -> Artifact | None:
+        """The archive, decided by ``artifacts[].file_type`` and never by ``artifacts_file``."""
+        return next((a for a in self.artifacts or () if a.file_type == "archive"), None)
+
+    @property
+    def ref_type(self) -> RefType:
+        """Tag, merge request (its pipelines run on ``refs/merge-requests/...`` or say so in their source), or branch."""
+        if self.tag:
+            return RefType.TAG
+        merge_request = self.pipeline_source == "merge_request_event" or self.ref.startswith("refs/merge-requests/")
+        return RefType.MERGE_REQUEST if merge_request else RefType.BRANCH
+
+    @property
+    def pipeline_source(self) -> str | None:
+        """What started the pipeline; 19.x also reports it on the job itself."""
+        return (self.pipeline.source if self.pipeline else None) or self.source
+
+    @property
+    def sha(self) -> str:
+        """The full commit id, or an empty string where the server left it out."""
+        if self.pipeline and self.pipeline.sha:
+            return self.pipeline.sha
+        return str(self.commit.id) if self.commit else ""
+
+
+class Origin(StrEnum):
+    """How a job's pipeline came to be."""
+
+    DIRECT = "direct"
+    CHILD = "child"
+    DOWNSTREAM = "downstream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A job with what its own JSON does not tell; the subject of every rule."""
+
+    project: Project
+    job: Job
+    #: Superseded by a retry. None: not known, because the project's job list does not mark it.
+    retried: bool | None = None
+    origin: Origin = Origin.DIRECT
+
+
+ItemKind = Literal["archive", "file", "trace"]
+
+
+class Item(Struct, frozen=True, kw_only=True):
+    """One thing to bring over for a publication."""
+
+    kind: ItemKind
+    #: Name inside the publication, POSIX, components already encoded: ``artifacts.zip``, ``files/a/b.txt``, ``job.log``.
+    name: str
+    #: Path inside the archive, for ``file``.
+    path: str | None = None
+    #: Bytes as GitLab announced them; None where it announces none.
+    size: int | None = None
+
+
+class Transfer(Struct, frozen=True, kw_only=True):
+    """Everything to bring over for one job to one destination, for all rules that render that destination."""
+
+    project_id: int
+    project_path: str
+    job: Job
+    rules: tuple[str, ...]
+    items: tuple[Item, ...]
+    #: Destination relative to ``tree/``, POSIX, components already encoded.
+    dest: str
+    #: When the artifacts are expected to be deleted by GitLab.
+    deadline: Instant | None = None
+    priority: int = 0
+    #: Whether this is history (first pass) and so goes below fresh work.
+    backfill: bool = False
+    #: Bytes; the smallest ``max_size`` of the rules.
+    max_size: int | None = None
+
+
+class StagedFile(Struct, frozen=True, kw_only=True):
+    """A downloaded, verified and fsynced item, waiting in staging to be published."""
+
+    name: str
+    #: File name inside ``.staging/``.
+    part: str
+    sha256: str
+    #: Bytes.
+    size: int
+    etag: str | None = None
+    #: Where it came from: scheme, host and path, never a query.
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepDue:
+    """A keep that will be called unless the transfer is mirrored first (or in any case, for policy ``always``)."""
+
+    project_id: int
+    project_path: str
+    job_id: int
+    job_name: str
+    rule: str
+    due_at: datetime
+    expire_at: datetime
+    always: bool = False
+    attempts: int = 0
+
+
+class KeepResult(StrEnum):
+    """What became of a call to keep."""
+
+    KEPT = "kept"
+    EXPIRED = "expired"
+    DENIED = "denied"
+    UNCONFIRMED = "unconfirmed"
+    FAILED = "failed"
