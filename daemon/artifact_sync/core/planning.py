@@ -1,0 +1,86 @@
+"""From decisions to what is to be done: transfers to destinations, and keeps ahead of the expiry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from artifact_sync.core.deadlines import keep_due
+from artifact_sync.core.model import Candidate, Item, KeepDue, Transfer
+from artifact_sync.core.paths import encode_path, fields_of
+from artifact_sync.core.rules import Decision, Fetch, KeepPolicy, Rule
+
+__all__ = ["keeps", "plan"]
+
+
+def plan(candidate: Candidate, decisions: Sequence[Decision], *, backfill: bool = False) -> tuple[Transfer, ...]:
+    """One transfer for each destination that the selecting rules render.
+
+    Rules that render the same one share it: the union of their items, each once. A rule that wants what the job does
+    not list (no archive) adds nothing, and a transfer of nothing is not made.
+    """
+    by_dest: dict[str, list[Rule]] = {}
+    for decision in decisions:
+        if decision.selected:
+            rule = decision.rule
+            by_dest.setdefault(rule.publish.path.render(fields_of(candidate, rule.name)), []).append(rule)
+    made = (_transfer(candidate, dest, rules, backfill=backfill) for dest, rules in by_dest.items())
+    return tuple(transfer for transfer in made if transfer.items)
+
+
+def _transfer(candidate: Candidate, dest: str, rules: Sequence[Rule], *, backfill: bool) -> Transfer:
+    job = candidate.job
+    useful = [(rule, items) for rule in rules if (items := _items(candidate, rule.fetch))]
+    sizes = [rule.fetch.max_size for rule, _ in useful if rule.fetch.max_size is not None]
+    union = {item.name: item for _, items in useful for item in items}
+    return Transfer(
+        project_id=candidate.project.id,
+        project_path=candidate.project.path_with_namespace,
+        job=job,
+        rules=tuple(rule.name for rule, _ in useful),
+        items=tuple(union.values()),
+        dest=dest,
+        deadline=job.artifacts_expire_at,
+        priority=max((rule.priority for rule, _ in useful), default=0),
+        backfill=backfill,
+        max_size=min(sizes, default=None),
+    )
+
+
+def _items(candidate: Candidate, fetch: Fetch) -> tuple[Item, ...]:
+    archive = candidate.job.archive
+    items: list[Item] = []
+    if archive is not None:
+        if fetch.archive:
+            items.append(Item(kind="archive", name="artifacts.zip", size=archive.size))
+        items += (Item(kind="file", name=f"files/{encode_path(path)}", path=path) for path in fetch.files)
+    if fetch.trace:
+        items.append(Item(kind="trace", name="job.log"))
+    return tuple(items)
+
+
+def keeps(candidate: Candidate, decisions: Iterable[Decision], *, poll_interval: timedelta) -> tuple[KeepDue, ...]:
+    """A keep for each selecting rule whose policy asks for one; none for artifacts that do not expire."""
+    job = candidate.job
+    expire_at = job.artifacts_expire_at
+    if job.archive is None or expire_at is None:
+        return ()
+    return tuple(
+        KeepDue(
+            project_id=candidate.project.id,
+            project_path=candidate.project.path_with_namespace,
+            job_id=job.id,
+            job_name=job.name,
+            rule=decision.rule.name,
+            due_at=keep_due(
+                expire_at=expire_at,
+                finished_at=job.finished_at,
+                lead=decision.rule.keep.lead,
+                poll_interval=poll_interval,
+            ),
+            expire_at=expire_at,
+            always=decision.rule.keep.policy is KeepPolicy.ALWAYS,
+        )
+        for decision in decisions
+        if decision.selected and decision.rule.keep.policy is not KeepPolicy.NEVER
+    )
