@@ -1,0 +1,143 @@
+"""The notations of a rule: patterns, selectors, templates, version ranges. Each is checked by the core's own parser."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from artifact_sync.config.keys import leaf
+from artifact_sync.config.problems import Wrong
+from artifact_sync.core.paths import Template, TemplateError
+from artifact_sync.core.patterns import PatternError, PatternList
+from artifact_sync.core.rules import ProjectSelectors
+from artifact_sync.core.semver import SemverError
+from artifact_sync.core.semver import SemverRange as CoreRange
+
+__all__ = [
+    "ArtifactPath",
+    "Extract",
+    "LatestTemplate",
+    "PathTemplate",
+    "ProjectSelector",
+    "SemverRange",
+    "TextPattern",
+    "Word",
+    "is_exact_path",
+]
+
+_GLOB = re.compile(r"[*?\[\]{}]|^!|^/.*/$", re.DOTALL)
+#: How a cure begins; RE2 repeats the expression in its messages, which may have a semicolon as well.
+_CURE = re.compile(r"(add|begin|did|fields|leave|only|spell|use|write) ")
+_PATTERN_CURE = (
+    "write a glob such as v*, or /a regular expression/ that RE2 understands (no lookaround, no backreference)"
+)
+
+
+def is_exact_path(path: str) -> bool:
+    """Whether an entry of ``fetch.files`` names one file, with neither glob characters nor a trailing ``?``."""
+    return not _GLOB.search(path)
+
+
+def _wrong(kind: str, error: ValueError, written: str, cure: str) -> Wrong:
+    """The core's words, in one line and without the text that stands in the file anyway; its own cure, if it has one."""
+    said = str(error).removeprefix(f"{written.removeprefix('!')}: ")
+    what, _, own_cure = " ".join(said.split()).partition("; ")
+    return Wrong(f"not a usable {kind}: {what}", own_cure if _CURE.match(own_cure) else cure)
+
+
+def _pattern(value: object) -> str:
+    if not isinstance(value, str):
+        raise Wrong("not text", "put it in quotes")
+    if value.strip("!") == "":
+        raise Wrong("an empty pattern", "write * for everything, or leave the list empty")
+    try:
+        PatternList.parse([value], separator=False)
+    except PatternError as error:
+        raise _wrong("pattern", error, value, _PATTERN_CURE) from None
+    return value
+
+
+def _project(value: object) -> str | int:
+    cure = "write a path such as group/app, a glob such as group/**, or a numeric id"
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise Wrong("not the id of a project", cure)
+        return value
+    if not isinstance(value, str) or value.strip("!/ ") == "":
+        raise Wrong("not a project", cure)
+    if "://" in value:
+        raise Wrong("a URL", f"{cure}, without the address of the instance")
+    try:
+        ProjectSelectors.parse([value])
+    except PatternError as error:
+        raise _wrong("pattern", error, value, cure) from None
+    return value
+
+
+def _template(value: object, *, needs_id: bool) -> str:
+    cure = "write a path below tree/, such as {project}/{ref}/{job}/" + ("{job_id}" if needs_id else "latest")
+    if not isinstance(value, str):
+        raise Wrong("not text", cure)
+    try:
+        Template.parse(value, needs_id=needs_id)
+    except TemplateError as error:
+        raise _wrong("template", error, value, cure) from None
+    return value
+
+
+def _path_template(value: object) -> str:
+    return _template(value, needs_id=True)
+
+
+def _latest_template(value: object) -> str:
+    return _template(value, needs_id=False)
+
+
+def _semver(value: object) -> str:
+    cure = 'write a range in quotes, such as ">=1.2 <3"'
+    if not isinstance(value, str):
+        raise Wrong("not text", cure)
+    try:
+        CoreRange.parse(value)
+    except SemverError as error:
+        raise _wrong("range of versions", error, value, cure) from None
+    return value
+
+
+def _artifact_path(value: object) -> str:
+    cure = "write the path inside the archive, such as dist/app.tar.gz"
+    if not isinstance(value, str):
+        raise Wrong("not text", "put it in quotes")
+    if is_exact_path(value):
+        if value.startswith("/") or "\\" in value or not all(part.strip(". ") for part in value.split("/")):
+            raise Wrong("not a path inside an archive", cure)
+        return value
+    try:
+        PatternList.parse([value.removesuffix("?")], separator=True)
+    except PatternError as error:
+        raise _wrong("pattern", error, value, cure) from None
+    return value
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch("[a-z][a-z0-9_]{0,63}", value):
+        raise Wrong("not the name of a report type", "write a type such as junit or cyclonedx")
+    return value
+
+
+def _extract(value: object) -> bool | str:
+    if value == "only" or isinstance(value, bool):
+        return value
+    raise Wrong("not one of true, false, only", "write true, false, or only")
+
+
+_STRING: dict[str, Any] = {"type": "string", "minLength": 1}
+
+TextPattern = Annotated[str, *leaf(_pattern, _STRING)]
+ProjectSelector = Annotated[str | int, *leaf(_project, {"anyOf": [_STRING, {"type": "integer", "minimum": 1}]})]
+PathTemplate = Annotated[str, *leaf(_path_template, _STRING)]
+LatestTemplate = Annotated[str, *leaf(_latest_template, _STRING)]
+SemverRange = Annotated[str, *leaf(_semver, _STRING)]
+ArtifactPath = Annotated[str, *leaf(_artifact_path, _STRING)]
+Word = Annotated[str, *leaf(_word, {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,63}$"})]
+Extract = Annotated[bool | Literal["only"], *leaf(_extract, {"enum": [True, False, "only"]})]

@@ -1,0 +1,173 @@
+"""What a right configuration means."""
+
+import copy
+from datetime import timedelta
+from pathlib import Path
+
+import pydantic
+import pytest
+
+from artifact_sync import config
+from artifact_sync.core.rules import KeepPolicy
+
+MINIMAL = """
+gitlab: {url: "https://gitlab.example.com/"}
+store: {path: mirror}
+rules: [{name: one, projects: [group/app]}]
+"""
+
+
+def test_the_least_configuration_has_every_default():
+    """A URL, a store and a rule are enough."""
+    settings = config.loads(MINIMAL, folder=Path("/srv/x"))
+
+    assert settings.gitlab.url == "https://gitlab.example.com"
+    assert (settings.gitlab.token.env, settings.gitlab.token.kind) == ("GITLAB_TOKEN", "private")
+    assert settings.store_path == settings.store.path == Path("/srv/x/mirror")
+    assert settings.state_path == Path("/srv/x/artifact-sync.db")
+    assert settings.poll.interval == timedelta(minutes=1)
+    assert settings.poll.horizon == timedelta(days=30)
+    assert settings.downloads.min_rate == 1024
+    assert settings.store.min_free == 5 << 30
+
+
+def test_what_is_not_built_has_its_inert_value_whatever_the_announced_default():
+    """Nothing acts on a default whose effect does not exist."""
+    settings = config.loads(MINIMAL.replace("rules:", "poll: {interval: 20s}\nrules:"))
+
+    assert settings.poll.max_interval == timedelta(seconds=20)
+    assert settings.downloads.segments == 1
+    assert settings.server.listen is None
+    shown = settings.effective()
+    assert shown["poll"]["audit"] is None
+    assert shown["downloads"]["segment_above"] is None
+    assert shown["retention"] == {"max_delete": None, "trash": None}
+    assert shown["hooks"] == {"timeout": None, "retries": None}
+
+
+def test_the_effective_configuration_is_in_the_notation_of_the_file():
+    """Units as people write them, paths resolved, sources of secrets and never a secret."""
+    shown = config.loads(MINIMAL, folder=Path("/srv/x")).effective()
+
+    assert shown["gitlab"]["token"] == {"file": None, "env": "GITLAB_TOKEN", "credential": None, "kind": "private"}
+    assert shown["gitlab"]["requests"] == {"per_minute": 600, "keep_share": 0.1, "concurrency": 16, "timeout": "30s"}
+    assert shown["store"]["path"] == "/srv/x/mirror"
+    assert shown["store"]["min_free"] == "5GiB"
+    assert shown["state"]["path"] == "/srv/x/artifact-sync.db"
+    assert shown["rules"][0]["keep"] == {"policy": "before_expiry", "lead": "2d"}
+
+
+def test_the_effective_configuration_does_not_read_the_secret(monkeypatch):
+    """P5: what stands in the variable or file is not looked at to show the configuration."""
+    monkeypatch.setenv("GITLAB_TOKEN", "hunter2")
+
+    assert "hunter2" not in repr(config.loads(MINIMAL)) + repr(config.loads(MINIMAL).effective())
+
+
+def test_settings_are_frozen():
+    """A loaded configuration does not change under those who read it."""
+    settings = config.loads(MINIMAL)
+
+    with pytest.raises(pydantic.ValidationError):
+        setattr(settings.poll, "interval", timedelta())  # noqa: B010 - what must not work
+    assert settings.poll.interval == timedelta(minutes=1)
+
+
+def test_paths_begin_at_the_folder_of_the_file(tmp_path, monkeypatch):
+    """A configuration means the same wherever the program is started; ~ is the user's home."""
+    monkeypatch.setenv("HOME", "/home/somebody")
+    file = tmp_path / "etc" / "sync.yaml"
+    file.parent.mkdir()
+    file.write_text(
+        """
+gitlab: {url: "https://h", token: {file: secrets/token}, ca_file: ~/ca.pem}
+store: {path: ../mirror}
+state: {path: /var/lib/sync.db}
+rules: [{name: one, projects: [1]}]
+"""
+    )
+
+    settings = config.load(file)
+
+    assert settings.gitlab.token.file == tmp_path / "etc/secrets/token"
+    assert settings.gitlab.ca_file == Path("/home/somebody/ca.pem")
+    assert settings.store_path == tmp_path / "mirror"
+    assert settings.state_path == Path("/var/lib/sync.db")
+
+
+def test_an_empty_section_is_the_section_with_its_defaults():
+    """`poll:` whose keys are all commented out is no mistake."""
+    assert config.loads(MINIMAL + "poll:\nlog:\n") == config.loads(MINIMAL)
+
+
+@pytest.mark.parametrize(("text", "horizon"), [("all", None), ("none", timedelta()), ("2w", timedelta(weeks=2))])
+def test_backfill(text, horizon):
+    """How far back the first pass goes: to the beginning, not at all, or for a while."""
+    settings = config.loads(f"{MINIMAL}poll: {{backfill: {text}}}\n")
+
+    assert settings.poll.horizon == horizon
+    assert config.loads(f"{MINIMAL}poll: {{backfill: {settings.effective()['poll']['backfill']}}}\n") == settings
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8080", "http://127.0.0.1/gitlab", "http://[::1]:80", "https://h/gitlab"]
+)
+def test_a_token_may_go_to_this_machine_in_clear(url):
+    """http is accepted where nobody can listen."""
+    assert config.loads(MINIMAL.replace("https://gitlab.example.com/", url)).gitlab.url == url
+
+
+def test_http_is_accepted_without_a_token():
+    """A public instance is read without a credential, so nothing leaks."""
+    text = MINIMAL.replace('"https://gitlab.example.com/"', '"http://h", token: {kind: none}')
+
+    assert config.loads(text).gitlab.token.kind == "none"
+
+
+def test_a_compiled_rule_says_what_the_file_says():
+    """Every key of a rule reaches the core, in the order of the file."""
+    text = """
+gitlab: {url: "https://h"}
+store: {path: mirror}
+rules:
+  - name: one
+    projects: [group/app, 42]
+    when: {max_age: 90d, statuses: [success, failed], retried: true, child_pipelines: false}
+    fetch: {archive: false, files: [a.txt], trace: true, max_size: 1GiB}
+    keep: {policy: always, lead: 3d}
+    priority: 5
+  - {name: two, projects: ["**"]}
+"""
+
+    one, two = config.loads(text).compiled_rules
+
+    assert (one.name, two.name) == ("one", "two")
+    assert (one.priority, two.priority) == (5, 0)
+    assert (one.keep.policy, one.keep.lead) == (KeepPolicy.ALWAYS, timedelta(days=3))
+    assert (one.fetch.archive, tuple(one.fetch.files), one.fetch.trace, one.fetch.max_size) == (
+        False,
+        ("a.txt",),
+        True,
+        1 << 30,
+    )
+    assert (one.when.max_age, one.when.retried, one.when.child_pipelines) == (timedelta(days=90), True, False)
+    assert set(one.when.statuses) == {"success", "failed"}
+    assert set(one.projects.ids) == {42}
+    assert set(two.when.statuses) == {"success"}
+    assert two.keep.policy is KeepPolicy.BEFORE_EXPIRY
+
+
+def test_no_statuses_ask_for_nothing_but_an_end():
+    """An empty list asks nothing: failed and canceled jobs are taken as well."""
+    (rule,) = config.loads(MINIMAL.replace("[group/app]", "[group/app], when: {statuses: []}")).compiled_rules
+
+    assert {"success", "failed", "canceled"} <= set(rule.when.statuses)
+    assert "running" not in rule.when.statuses
+
+
+def test_rules_are_compiled_once():
+    """Asking again gives the same values, and a copy of the settings its own."""
+    settings = config.loads(MINIMAL)
+
+    assert settings.compiled_rules is settings.compiled_rules
+    assert copy.deepcopy(settings) == settings
