@@ -158,7 +158,7 @@ class Corrupt(ContentError):
 
 
 class TooLarge(ContentError):
-    """More bytes than the rule's ``max_size`` allows, or than GitLab announced."""
+    """More bytes than the rule's ``max_size`` allows. More than GitLab announced is Corrupt: that may pass."""
 
     outcome = Outcome.TOO_LARGE
 

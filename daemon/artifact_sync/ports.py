@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import BinaryIO, Generic, Protocol, TypeVar
 
 from artifact_sync.core.model import Item, Job, KeepDue, KeepResult, Pipeline, Project, StagedFile, Transfer
 from artifact_sync.errors import Outcome
@@ -93,15 +93,25 @@ class Source:
 class Body(Protocol):
     """An accepted answer to a download, whose status, redirects and ranges have been judged already."""
 
-    #: Where the bytes continue: 0 when they start over, else exactly the offset that was asked for.
-    offset: int
-    #: Full size of the entity in bytes (not of the rest), where the server says; None for a chunked answer.
-    total: int | None
-    #: The strong ETag with its quotes, or None (a weak one is reported as None).
-    etag: str | None
-    #: scheme://host/path that answered at last, without query or credentials.
-    source: str
-    content_type: str
+    @property
+    def offset(self) -> int:
+        """Where the bytes continue: 0 when they start over, else exactly the offset that was asked for."""
+
+    @property
+    def total(self) -> int | None:
+        """Full size of the entity in bytes (not of the rest), where the server says; None for a chunked answer."""
+
+    @property
+    def etag(self) -> str | None:
+        """The strong ETag with its quotes, or None (a weak one is reported as None)."""
+
+    @property
+    def source(self) -> str:
+        """scheme://host/path that answered at last, without query or credentials."""
+
+    @property
+    def content_type(self) -> str:
+        """As the server has it; empty where it says none."""
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The bytes as they arrive, at most 256 KiB each.
@@ -146,6 +156,9 @@ class Remote(Protocol):
 
     def group_projects(self, group: str | int) -> AsyncIterator[Page[Project]]:
         """GET /groups/:id/projects with subgroups, archived ones included, shared ones not."""
+
+    def projects(self) -> AsyncIterator[Page[Project]]:
+        """GET /projects: every project that this token sees, by ascending id."""
 
     def project_jobs(
         self, project_id: int, *, resume: str | None = None, priority: Priority = Priority.POLL
@@ -207,6 +220,12 @@ class Part(Protocol):
     async def checkpoint(self) -> int:
         """Make what is written durable; the durable size. After a failure the part is gone (fsync is never retried)."""
 
+    def reader(self) -> BinaryIO:
+        """A seekable, buffered, read-only view of what was appended so far, for a worker thread; the caller closes it.
+
+        Independent of the part's own handle: it stays good through ``finish`` and ``close``. Raises StoreDamaged.
+        """
+
     async def finish(self) -> tuple[str, int]:
         """fsync once and close: (sha256 in hex, size). After a failure the part is gone."""
 
@@ -256,7 +275,10 @@ class Store(Protocol):
         """As ``has``, but by size alone."""
 
     async def staged(self, files: Sequence[StagedFile]) -> bool:
-        """Whether all parts lie in staging with size and sha256 as given."""
+        """Whether all parts lie in staging, or were already moved among the objects, with size and sha256 as given.
+
+        True means that ``publish`` needs no new download, also after it was killed half-way.
+        """
 
     async def sync(self) -> None:
         """syncfs of the store: what a killed run left in the page cache becomes durable."""
@@ -295,6 +317,8 @@ class Progress:
     backfill_done: bool = False
     #: The oldest moment the backfill covers or is to cover; None: everything.
     horizon: datetime | None = None
+    #: Identifies the rules that history was judged by: others make it be walked again.
+    rules: str = ""
     polled_at: datetime | None = None
 
 
@@ -328,10 +352,12 @@ class QueuedTransfer:
     id: int
     transfer: Transfer
     state: TransferState
+    #: Attempts that failed; a claim, a stop and a crash are not counted.
     attempts: int = 0
     next_attempt_at: datetime | None = None
     outcome: Outcome | None = None
     error: str = ""
+    #: STAGED: what waits in staging. Else: what was published so far (a transfer can gain items and be wanted again).
     files: tuple[StagedFile, ...] = ()
     published_at: datetime | None = None
 
@@ -433,6 +459,9 @@ class State(Protocol):
     async def part_record(self, transfer_id: int, item: str) -> PartRecord | None:
         """What is known of a part, for resuming."""
 
+    async def resumable(self) -> frozenset[int]:
+        """Ids of the transfers with a part that is remembered."""
+
     async def save_part(self, record: PartRecord) -> None:
         """Remember a durable prefix. Only after it was made durable."""
 
@@ -441,7 +470,7 @@ class Queue(Protocol):
     """The durable queue of transfers: soonest deadline first, then priority, fresh before backfill, newest first."""
 
     async def claim(self, now: datetime) -> QueuedTransfer | None:
-        """Step P0: take the next WANTED transfer whose time has come and mark it DOWNLOADING; None: none is due.
+        """Step P0: take the next WANTED (or LOST) transfer whose time has come and mark it DOWNLOADING; None: none is due.
 
         Never hands one transfer to two callers.
         """
@@ -450,13 +479,16 @@ class Queue(Protocol):
         """Step P5: STAGED, with what proves the files' identity; their part records are forgotten."""
 
     async def publish(self, transfer_id: int, published: Published, at: datetime) -> None:
-        """Step P7: PUBLISHED."""
+        """Step P7: PUBLISHED, or WANTED again where the transfer gained items since it was claimed."""
 
     async def release(self, transfer_id: int) -> None:
         """Back to WANTED without counting an attempt: a stop, a full disk, a lost credential."""
 
     async def fail(self, transfer_id: int, outcome: Outcome, error: str, *, retry_at: datetime | None) -> None:
         """An attempt failed: WANTED at ``retry_at``, or FAILED for good without one."""
+
+    async def revive(self) -> int:
+        """FAILED becomes WANTED, with its attempts to come again, unless its outcome is final; how many."""
 
     async def lost(self, transfer_id: int) -> None:
         """Published before, not there now: wanted again, remembered as lost until it is back."""
