@@ -1,0 +1,5 @@
+"""The state: what must survive a restart."""
+
+from artifact_sync.state.sqlite import SqliteState
+
+__all__ = ["SqliteState"]

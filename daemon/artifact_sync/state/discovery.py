@@ -1,0 +1,147 @@
+"""What discovery writes and asks: progress, watched pipelines, and the transfers that a page brought."""
+
+from __future__ import annotations
+
+import sqlite3
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from artifact_sync.core.model import KeepDue, Transfer
+from artifact_sync.ports import Progress, QueuedTransfer, WatchedPipeline
+from artifact_sync.state import keeps as keep_rows
+from artifact_sync.state import rows
+from artifact_sync.state.queries import named
+
+__all__ = ["all_progress", "count_watched", "due_pipelines", "next_look", "progress", "save"]
+
+_DISCOVERY = named("discovery")
+_TRANSFERS = named("transfers")
+
+
+def progress(database: sqlite3.Connection, project_id: int) -> Progress | None:
+    """Of one project."""
+    row = database.execute(_DISCOVERY["progress"], {"project_id": project_id}).fetchone()
+    return rows.progress(row) if row else None
+
+
+def all_progress(database: sqlite3.Connection) -> tuple[Progress, ...]:
+    """Of all projects, by path."""
+    return tuple(map(rows.progress, database.execute(_DISCOVERY["all_progress"])))
+
+
+def save(
+    database: sqlite3.Connection,
+    progress: Progress,
+    *,
+    found: Sequence[Transfer],
+    keeps: Sequence[KeepDue],
+    watch: Sequence[WatchedPipeline],
+    unwatch: Sequence[int],
+) -> tuple[QueuedTransfer, ...]:
+    """Everything that a page showed; the transfers that are new."""
+    new = tuple(queued for transfer in found if (queued := _take_up(database, transfer)) is not None)
+    for due in keeps:
+        keep_rows.add(database, due)
+    for pipeline in watch:
+        database.execute(_DISCOVERY["watch"], _watched(pipeline))
+    for pipeline_id in unwatch:
+        database.execute(_DISCOVERY["unwatch"], {"project_id": progress.project_id, "pipeline_id": pipeline_id})
+    database.execute(
+        _DISCOVERY["save_progress"],
+        {
+            "id": progress.project_id,
+            "path": progress.path,
+            "newest_job_id": progress.newest_job_id,
+            "backfill_next": progress.backfill_next,
+            "backfill_done": progress.backfill_done,
+            "horizon": rows.micros(progress.horizon),
+            "rules": progress.rules,
+            "polled_at": rows.micros(progress.polled_at),
+        },
+    )
+    return new
+
+
+def due_pipelines(database: sqlite3.Connection, project_id: int, now: datetime) -> tuple[WatchedPipeline, ...]:
+    """Soonest first."""
+    parameters = {"project_id": project_id, "now": rows.micros(now)}
+    return tuple(map(rows.watched, database.execute(_DISCOVERY["due_pipelines"], parameters)))
+
+
+def next_look(database: sqlite3.Connection, project_id: int) -> datetime | None:
+    """The soonest."""
+    soonest: int | None = database.execute(_DISCOVERY["next_look"], {"project_id": project_id}).fetchone()[0]
+    return rows.from_micros(soonest)
+
+
+def count_watched(database: sqlite3.Connection) -> int:
+    """How many pipelines, of all projects."""
+    return int(database.execute(_DISCOVERY["count_watched"]).fetchone()[0])
+
+
+def _watched(pipeline: WatchedPipeline) -> dict[str, object]:
+    return {
+        "project_id": pipeline.project_id,
+        "pipeline_id": pipeline.pipeline_id,
+        "look_at": rows.micros(pipeline.look_at),
+        "looks": pipeline.looks,
+        "seen": pipeline.seen,
+    }
+
+
+def _take_up(database: sqlite3.Connection, transfer: Transfer) -> QueuedTransfer | None:
+    """Insert it, or let the known one grow; the row if it is new."""
+    parameters = {
+        "project_id": transfer.project_id,
+        "job_id": transfer.job.id,
+        "dest": transfer.dest,
+        "suffixed": _suffixed(transfer.dest, transfer.job.id),
+    }
+    known = database.execute(_TRANSFERS["known"], parameters).fetchone()
+    if known is None:
+        return _insert(database, transfer)
+    earlier = rows.transfer(known["transfer"])
+    names = {item.name for item in earlier.items}
+    gained = tuple(item for item in transfer.items if item.name not in names)
+    grown = msgspec.structs.replace(
+        earlier,
+        rules=tuple(dict.fromkeys((*earlier.rules, *transfer.rules))),
+        items=(*earlier.items, *gained),
+    )
+    if grown != earlier:
+        query = _TRANSFERS["take_up_items" if gained else "take_up_rules"]
+        database.execute(query, {"id": known["id"], "transfer": rows.transfer_json(grown)})
+    return None
+
+
+def _insert(database: sqlite3.Connection, transfer: Transfer) -> QueuedTransfer:
+    dest = transfer.dest
+    while database.execute(_TRANSFERS["is_taken"], {"dest_folded": _folded(dest)}).fetchone():
+        dest = _suffixed(dest, transfer.job.id)
+    transfer = msgspec.structs.replace(transfer, dest=dest)
+    row = database.execute(
+        _TRANSFERS["insert"],
+        {
+            "project_id": transfer.project_id,
+            "job_id": transfer.job.id,
+            "dest": dest,
+            "dest_folded": _folded(dest),
+            "transfer": rows.transfer_json(transfer),
+            "deadline": rows.micros(transfer.deadline),
+            "priority": transfer.priority,
+            "backfill": transfer.backfill,
+        },
+    ).fetchone()
+    return rows.queued(row)
+
+
+def _suffixed(dest: str, job_id: int) -> str:
+    return f"{dest}%~{job_id}"
+
+
+def _folded(dest: str) -> str:
+    """Equal for names that a filesystem without case, or one that normalises, takes for the same."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", dest).casefold())

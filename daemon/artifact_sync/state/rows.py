@@ -1,0 +1,163 @@
+"""Values to columns and back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar, overload
+
+import msgspec
+
+from artifact_sync.core.model import KeepDue, KeepResult, StagedFile, Transfer
+from artifact_sync.errors import Outcome, StateError
+from artifact_sync.ports import KeepEntry, PartRecord, Progress, QueuedTransfer, TransferState, WatchedPipeline
+
+__all__ = [
+    "files_json",
+    "from_micros",
+    "keep_due",
+    "keep_entry",
+    "micros",
+    "part_record",
+    "progress",
+    "queued",
+    "staged_files",
+    "transfer",
+    "transfer_json",
+    "watched",
+]
+
+T = TypeVar("T")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO = timedelta(microseconds=1)
+
+
+@overload
+def micros(at: datetime) -> int: ...
+@overload
+def micros(at: datetime | None) -> int | None: ...
+def micros(at: datetime | None) -> int | None:
+    """Whole microseconds since 1970 in UTC; exact, unlike a float."""
+    return None if at is None else (at - _EPOCH) // _MICRO
+
+
+@overload
+def from_micros(value: int) -> datetime: ...
+@overload
+def from_micros(value: int | None) -> datetime | None: ...
+def from_micros(value: int | None) -> datetime | None:
+    """The time again, in UTC."""
+    return None if value is None else _EPOCH + value * _MICRO
+
+
+def transfer_json(value: Transfer) -> str:
+    """As kept in the ``transfer`` column."""
+    return msgspec.json.encode(value).decode()
+
+
+def files_json(files: Iterable[StagedFile]) -> str:
+    """As kept in the ``*_files`` columns."""
+    return msgspec.json.encode(list(files)).decode()
+
+
+def transfer(text: str) -> Transfer:
+    """Raises StateError when it was changed by hand or damaged."""
+    return _decoded(text, Transfer)
+
+
+def staged_files(text: str) -> tuple[StagedFile, ...]:
+    """Raises StateError when it was changed by hand or damaged."""
+    return _decoded(text, tuple[StagedFile, ...])
+
+
+def _decoded(text: str, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError as error:
+        raise StateError(
+            f"the state database holds something that cannot be read: {error}",
+            hint="Move the file aside and start again: a new one can be rebuilt from the store's manifests.",
+        ) from error
+
+
+def queued(row: sqlite3.Row) -> QueuedTransfer:
+    """A row of ``transfer``."""
+    state = TransferState(row["state"])
+    staged = state is TransferState.STAGED
+    lost = state is TransferState.WANTED and row["lost"]
+    return QueuedTransfer(
+        id=row["id"],
+        transfer=transfer(row["transfer"]),
+        state=TransferState.LOST if lost else state,
+        attempts=row["attempts"],
+        next_attempt_at=from_micros(row["next_attempt_at"]),
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+        error=row["error"],
+        files=staged_files(row["staged_files"] if staged else row["published_files"]),
+        published_at=from_micros(row["published_at"]),
+    )
+
+
+def progress(row: sqlite3.Row) -> Progress:
+    """A row of ``project``."""
+    return Progress(
+        project_id=row["id"],
+        path=row["path"],
+        newest_job_id=row["newest_job_id"],
+        backfill_next=row["backfill_next"],
+        backfill_done=bool(row["backfill_done"]),
+        horizon=from_micros(row["horizon"]),
+        rules=row["rules"],
+        polled_at=from_micros(row["polled_at"]),
+    )
+
+
+def watched(row: sqlite3.Row) -> WatchedPipeline:
+    """A row of ``watched_pipeline``."""
+    return WatchedPipeline(
+        project_id=row["project_id"],
+        pipeline_id=row["pipeline_id"],
+        look_at=from_micros(int(row["look_at"])),
+        looks=row["looks"],
+        seen=row["seen"],
+    )
+
+
+def part_record(row: sqlite3.Row) -> PartRecord:
+    """A row of ``part``."""
+    return PartRecord(
+        transfer_id=row["transfer_id"], item=row["item"], size=row["size"], etag=row["etag"], total=row["total"]
+    )
+
+
+def keep_due(row: sqlite3.Row) -> KeepDue:
+    """A row of ``keep_due``."""
+    return KeepDue(
+        project_id=row["project_id"],
+        project_path=row["project_path"],
+        job_id=row["job_id"],
+        job_name=row["job_name"],
+        rule=row["rule"],
+        due_at=from_micros(int(row["due_at"])),
+        expire_at=from_micros(int(row["expire_at"])),
+        always=bool(row["always"]),
+        attempts=row["attempts"],
+    )
+
+
+def keep_entry(row: sqlite3.Row) -> KeepEntry:
+    """A row of ``keep_entry``."""
+    return KeepEntry(
+        at=from_micros(int(row["at"])),
+        project_id=row["project_id"],
+        project_path=row["project_path"],
+        job_id=row["job_id"],
+        job_name=row["job_name"],
+        rule=row["rule"],
+        reason=row["reason"],
+        expire_at=from_micros(row["expire_at"]),
+        result=KeepResult(row["result"]),
+        detail=row["detail"],
+    )

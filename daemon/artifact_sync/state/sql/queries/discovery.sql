@@ -1,0 +1,39 @@
+-- name: progress
+SELECT id, path, newest_job_id, backfill_next, backfill_done, horizon, rules, polled_at FROM project WHERE id = :project_id;
+
+-- name: all_progress
+SELECT id, path, newest_job_id, backfill_next, backfill_done, horizon, rules, polled_at FROM project ORDER BY path, id;
+
+-- name: save_progress
+INSERT INTO project (id, path, newest_job_id, backfill_next, backfill_done, horizon, rules, polled_at)
+VALUES (:id, :path, :newest_job_id, :backfill_next, :backfill_done, :horizon, :rules, :polled_at)
+ON CONFLICT (id) DO UPDATE SET
+    path = excluded.path,
+    newest_job_id = excluded.newest_job_id,
+    backfill_next = excluded.backfill_next,
+    backfill_done = excluded.backfill_done,
+    horizon = excluded.horizon,
+    rules = excluded.rules,
+    polled_at = excluded.polled_at;
+
+-- name: watch
+INSERT INTO watched_pipeline (project_id, pipeline_id, look_at, looks, seen)
+VALUES (:project_id, :pipeline_id, :look_at, :looks, :seen)
+ON CONFLICT (project_id, pipeline_id) DO UPDATE SET
+    look_at = excluded.look_at,
+    looks = excluded.looks,
+    seen = excluded.seen;
+
+-- name: unwatch
+DELETE FROM watched_pipeline WHERE project_id = :project_id AND pipeline_id = :pipeline_id;
+
+-- name: due_pipelines
+SELECT project_id, pipeline_id, look_at, looks, seen FROM watched_pipeline
+WHERE project_id = :project_id AND look_at <= :now
+ORDER BY look_at, pipeline_id;
+
+-- name: next_look
+SELECT min(look_at) FROM watched_pipeline WHERE project_id = :project_id;
+
+-- name: count_watched
+SELECT count(*) FROM watched_pipeline;

@@ -1,0 +1,156 @@
+"""One thread that owns the database, and one commit for all who wait for one.
+
+A commit under ``synchronous=FULL`` costs an fsync; the calls that gathered while the last one ran share the next. Each has
+its savepoint, so that one's failure is its own, and nobody is answered before the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from anyio import CancelScope
+
+from artifact_sync.errors import StateError
+from artifact_sync.state.trouble import judged
+
+__all__ = ["DatabaseThread"]
+
+T = TypeVar("T")
+
+#: Calls that share one commit at most, so that the first of them does not wait for ever.
+_BATCH = 256
+
+
+@dataclass(slots=True, kw_only=True)
+class _Call:
+    work: Callable[[sqlite3.Connection], Any]
+    writes: bool
+    future: Future[Any] = field(default_factory=Future)
+    result: Any = None
+    error: Exception | None = None
+
+    def answer(self) -> None:
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class DatabaseThread:
+    """Runs calls on a connection of its own, in order.
+
+    It is a daemon thread: a program that forgets to close it still ends, and what was answered is durable anyway.
+    """
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._connect = connect
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._opened: Future[None] = Future()
+        self._ended: Future[None] = Future()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="state", daemon=True)
+
+    async def start(self) -> None:
+        """Open the database. Raises what ``connect`` raises."""
+        self._thread.start()
+        await _settled(self._opened)
+
+    async def call(self, work: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
+        """Run ``work`` in a transaction; its result once that is durable.
+
+        A cancellation waits for the answer, which the caller then has in hand. ``work`` must be repeatable in the sense
+        that it may be rolled back. Raises what ``work`` raises, StateError, NoSpace.
+        """
+        if self._closing:
+            raise StateError(
+                "the state database is closed", hint="This is an error in artifact-sync: please report it."
+            )
+        call = _Call(work=work, writes=writes)
+        self._calls.put(call)
+        result: T = await _settled(call.future)
+        return result
+
+    async def close(self) -> None:
+        """Answer what waits, then close. Safe to call again."""
+        if not self._closing:
+            self._closing = True
+            self._calls.put(None)
+        await _settled(self._ended)
+
+    def _run(self) -> None:
+        try:
+            database = self._connect()
+        except Exception as error:  # noqa: BLE001 - handed to the one who waits for it
+            self._opened.set_exception(error)
+            self._ended.set_result(None)
+            return
+        self._opened.set_result(None)
+        try:
+            while self._serve(database):
+                pass
+        finally:
+            with suppress(sqlite3.Error):
+                database.close()
+            self._ended.set_result(None)
+
+    def _serve(self, database: sqlite3.Connection) -> bool:
+        """Answer one batch; False when asked to end."""
+        waiting: list[_Call | None] = [self._calls.get()]
+        with suppress(queue.Empty):
+            while waiting[-1] is not None and len(waiting) < _BATCH:
+                waiting.append(self._calls.get_nowait())
+        # A call whose caller is gone already is not begun.
+        calls = [call for call in waiting if call is not None and call.future.set_running_or_notify_cancel()]
+        if calls:
+            _transact(database, calls)
+        for call in calls:
+            call.answer()
+        return waiting[-1] is not None
+
+
+async def _settled(future: Future[T]) -> T:
+    with CancelScope(shield=True):
+        result = await asyncio.wrap_future(future)
+    return result  # noqa: RET504 - for all that mypy knows, the scope could swallow an error
+
+
+def _transact(database: sqlite3.Connection, calls: Sequence[_Call]) -> None:
+    try:
+        # A writer takes its lock at once: one that becomes a writer later may find that it cannot.
+        database.execute("BEGIN IMMEDIATE" if any(call.writes for call in calls) else "BEGIN")
+        for call in calls:
+            _run_one(database, call)
+        database.execute("COMMIT")
+    except sqlite3.Error as error:
+        # After a full disk or a failed write SQLite may have rolled everything back: then nobody's work was done.
+        failed = judged(error, "writing the state database")
+        failed.__cause__ = error
+        if database.in_transaction:
+            with suppress(sqlite3.Error):
+                database.execute("ROLLBACK")
+        for call in calls:
+            call.error = call.error or failed
+
+
+def _run_one(database: sqlite3.Connection, call: _Call) -> None:
+    database.execute("SAVEPOINT call")
+    try:
+        call.result = call.work(database)
+    except Exception as error:
+        if isinstance(error, sqlite3.Error):
+            call.error = judged(error, "using the state database")
+            call.error.__cause__ = error
+        else:
+            call.error = error
+        if not database.in_transaction:
+            raise
+        database.execute("ROLLBACK TO call")
+    database.execute("RELEASE call")

@@ -1,0 +1,192 @@
+"""A growing file in staging, written and hashed in one worker-thread hop per batch."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import BinaryIO, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+
+from artifact_sync.errors import StoreDamaged, StoreError
+from artifact_sync.store.digest import feed
+from artifact_sync.store.disk import disk_errors, is_damage
+from artifact_sync.store.gate import Gate
+from artifact_sync.store.paths import opened
+
+__all__ = ["LocalPart"]
+
+T = TypeVar("T")
+
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PRIVATE = 0o600
+
+
+class LocalPart:
+    """Implements ``ports.Part`` on a file of the store's staging directory.
+
+    Its calls take turns even where a cancelled one still runs in its thread. aiofiles is not used here: it makes one
+    hop per call of the file, and hashing off the loop would need a second one.
+    """
+
+    def __init__(self, name: str, *, staging: int, mode: int, limiter: CapacityLimiter, gate: Gate) -> None:
+        self.name = name
+        self.size = 0
+        self._staging = staging
+        self._mode = mode
+        self._limiter = limiter
+        self._gate = gate
+        self._fd = -1
+        self._named = False
+        self._hash = hashlib.sha256()
+        self._turn = threading.Lock()
+
+    async def open(self, *, keep: int) -> None:
+        """Open the file; only the store calls this. Raises NoSpace, StoreDamaged, StoreError."""
+        await self._run(partial(self._open, keep))
+
+    async def append(self, batch: bytes | bytearray | memoryview) -> None:
+        """Write and hash one batch. Raises NoSpace (what was written stays); StoreDamaged, and the part is gone."""
+        await self._run(partial(self._append, batch))
+
+    async def restart(self) -> None:
+        """Begin again in a new file, also after a failure. Raises NoSpace, StoreDamaged."""
+        await self._run(partial(self._open, 0))
+
+    async def checkpoint(self) -> int:
+        """fsync the file and, the first time, its name; the durable size. Raises StoreDamaged, and the part is gone."""
+        return await self._run(self._checkpoint)
+
+    async def finish(self) -> tuple[str, int]:
+        """fsync once and close: (sha256 in hex, size). Raises StoreDamaged, and the part is gone."""
+        return await self._run(self._finish)
+
+    async def close(self) -> None:
+        """Close and leave the file."""
+        await self._run(self._close)
+
+    async def discard(self) -> None:
+        """Close and remove the file."""
+        await self._run(self._discard)
+
+    def reader(self) -> BinaryIO:
+        """A read-only view of its own. Raises StoreDamaged when the file is not there or cannot be opened."""
+        try:
+            fd = os.open(self.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._staging)
+        except OSError as error:
+            raise StoreDamaged(
+                f"part {self.name} cannot be read: {error.strerror}",
+                hint="Nothing but artifact-sync may work in the store's .staging directory.",
+            ) from error
+        return os.fdopen(fd, "rb")
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        def in_turn() -> T:
+            with self._turn, self._gate.passed(), disk_errors(f"part {self.name}"):
+                return work()
+
+        return await to_thread.run_sync(in_turn, limiter=self._limiter)
+
+    def _open(self, keep: int) -> None:
+        self._close()
+        self.size = 0
+        self._hash = hashlib.sha256()
+        if keep > 0 and self._reopen(keep):
+            return
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.name, dir_fd=self._staging)
+        self._named = False
+        self._fd = os.open(self.name, _NEW, _PRIVATE, dir_fd=self._staging)
+
+    def _reopen(self, keep: int) -> bool:
+        """Take up a file of its own making: regular, in nobody else's hands, and long enough."""
+        try:
+            with opened(self.name, at=self._staging) as fd:
+                status = os.fstat(fd)
+                # A part with a second name is an object already: cutting it would cut what is published.
+                if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_size < keep:
+                    return False
+                os.fchmod(fd, _PRIVATE)
+        except OSError:
+            return False
+        self._fd = os.open(self.name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._staging)
+        os.ftruncate(self._fd, keep)
+        self.size = feed(self._hash, self._fd, start=0, length=keep)
+        os.lseek(self._fd, self.size, os.SEEK_SET)
+        return True
+
+    def _append(self, batch: bytes | bytearray | memoryview) -> None:
+        self._require_open()
+        rest = memoryview(batch).cast("B")
+        try:
+            while rest:
+                written = os.write(self._fd, rest)
+                self._hash.update(rest[:written])
+                self.size += written
+                rest = rest[written:]
+        except OSError as error:
+            if is_damage(error):
+                with contextlib.suppress(OSError):
+                    self._discard()
+            raise
+
+    def _checkpoint(self) -> int:
+        self._require_open()
+        self._sync(self._fd)
+        if not self._named:
+            self._sync(self._staging)
+            self._named = True
+        return self.size
+
+    def _finish(self) -> tuple[str, int]:
+        self._require_open()
+        try:
+            # Read-only from here: what is published shares this inode, and one careless write would reach all of it.
+            os.fchmod(self._fd, self._mode)
+        except OSError:
+            self._discard()
+            raise
+        self._sync(self._fd)
+        try:
+            self._close()
+        except OSError as error:
+            self._lost(error)
+        return self._hash.hexdigest(), self.size
+
+    def _sync(self, fd: int) -> None:
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            self._lost(error)
+
+    def _lost(self, error: OSError) -> None:
+        """fsync is never asked twice: the kernel may have marked what it lost as clean."""
+        with contextlib.suppress(OSError):
+            self._discard()
+        raise StoreDamaged(
+            f"part {self.name} did not reach the disk: {error.strerror}",
+            hint="Its download starts again from the first byte. Look at the kernel's log and check the store's disk.",
+        ) from error
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+
+    def _discard(self) -> None:
+        try:
+            self._close()
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.name, dir_fd=self._staging)
+
+    def _require_open(self) -> None:
+        if self._fd < 0:
+            raise StoreError(
+                f"part {self.name} is closed", hint="An earlier write of it failed; its download must start again."
+            )

@@ -1,0 +1,193 @@
+"""Step P6 of the publish protocol: staged bytes become visible, whole and durable, or not at all.
+
+The order is what makes it safe. Objects first; then, for a destination that is not there, a whole directory built in staging
+and made visible by one rename; for one that is there, new links beside the old, then SHA256SUMS, then the manifest. Every
+step is durable before the next, and every step can be found done. All of it runs in one worker thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+
+from artifact_sync.core.model import StagedFile
+from artifact_sync.errors import Corrupt, StoreDamaged
+from artifact_sync.ports import Publication, Published
+from artifact_sync.store import manifest as manifests
+from artifact_sync.store.digest import content_of
+from artifact_sync.store.disk import Syncer, disk_errors, write_all
+from artifact_sync.store.layout import Layout
+from artifact_sync.store.manifest import Manifest
+from artifact_sync.store.objects import Objects
+from artifact_sync.store.paths import MANIFEST, SUMS, components, directory, is_there, opened, scratch_name
+from artifact_sync.store.reading import read_file, read_manifest
+from artifact_sync.store.sums import sums
+
+__all__ = ["Publisher", "remove"]
+
+_NEW = "new"
+_TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publisher:
+    """Publishes into one store. One call per destination at a time."""
+
+    layout: Layout
+    sync: Syncer
+
+    def publish(self, publication: Publication) -> Published:
+        """Do it, or complete what an earlier call began. Raises NoSpace, StoreDamaged, Corrupt, StoreError."""
+        dest = publication.transfer.dest
+        *above, last = components(dest, what="destination")
+        for file in publication.files:
+            components(file.name, what="file")
+        with disk_errors(f"publishing {dest}"):
+            self.sync.require_sound()
+            with self._scratch(dest) as scratch, directory(self.layout.tree, above, make=self.sync) as parent:
+                manifest = self._fresh(publication, scratch, parent, last)
+                if manifest is None:
+                    manifest = self._merge(publication, scratch, parent, last)
+            self.sync.directory(self.layout.staging, "staging")
+        encoded = manifests.encode(manifest)
+        return Published(dest=dest, size=manifest.size, manifest_sha256=sha256(encoded).hexdigest())
+
+    @property
+    def _objects(self) -> Objects:
+        return Objects(layout=self.layout, sync=self.sync)
+
+    @contextmanager
+    def _scratch(self, dest: str) -> Iterator[int]:
+        name = scratch_name(dest)
+        remove(name, at=self.layout.staging)
+        os.mkdir(name, 0o700, dir_fd=self.layout.staging)
+        try:
+            with directory(self.layout.staging, (name,)) as scratch:
+                yield scratch
+        finally:
+            # What cannot be removed now is removed by the next attempt, or swept at the next start.
+            with suppress(OSError):
+                remove(name, at=self.layout.staging)
+
+    def _fresh(self, publication: Publication, scratch: int, parent: int, last: str) -> Manifest | None:
+        """Build the whole directory and show it by one rename; None when something stands there already."""
+        if is_there(last, at=parent):
+            return None
+        manifest = manifests.merged(publication, None)
+        os.mkdir(_NEW, 0o777, dir_fd=scratch)
+        with directory(scratch, (_NEW,)) as new:
+            for file in publication.files:
+                self._objects.adopt(file)
+                self._place(file, new, scratch)
+            self._sync_below(new, publication.files)
+            self._write(SUMS, _sums(manifest), at=new)
+            self._write(MANIFEST, manifests.encode(manifest), at=new)
+            self.sync.directory(new, "a new publication")
+        try:
+            os.rename(_NEW, last, src_dir_fd=scratch, dst_dir_fd=parent)
+        except OSError as error:
+            # A deeper destination has just made this directory.
+            if error.errno not in _TAKEN:
+                raise
+            return None
+        self.sync.directory(parent, f"the directory of {publication.transfer.dest}")
+        return manifest
+
+    def _merge(self, publication: Publication, scratch: int, parent: int, last: str) -> Manifest:
+        """Add to what stands there; the old stays readable and provable at every moment."""
+        dest = publication.transfer.dest
+        with directory(parent, (last,)) as there:
+            earlier = read_manifest(there, where=f"tree/{dest}/{MANIFEST}")
+            manifest = manifests.merged(publication, earlier)
+            # All are judged before the first is touched.
+            new = {file.name for file in publication.files if not self._stands(file, there, dest, earlier)}
+            for file in publication.files:
+                if file.name in new:
+                    self._objects.adopt(file)
+                    self._set_damaged_aside(file, there)
+                    self._place(file, there, scratch)
+                else:
+                    self._objects.drop(file)
+            self._sync_below(there, publication.files)
+            self.sync.directory(there, dest)
+            self._replace(SUMS, _sums(manifest), at=there, scratch=scratch)
+            self._replace(MANIFEST, manifests.encode(manifest), at=there, scratch=scratch)
+            # The name in the parent may be what a killed run left before its fsync.
+            self.sync.directory(parent, f"the directory of {dest}")
+        return manifest
+
+    def _stands(self, file: StagedFile, there: int, dest: str, earlier: Manifest | None) -> bool:
+        """Whether these bytes are there. Raises Corrupt for good bytes that are not these."""
+        *below, name = components(file.name, what="file")
+        try:
+            with directory(there, below) as at:
+                found = content_of(name, at=at)
+                if found is None and is_there(name, at=at):
+                    raise StoreDamaged(
+                        f"tree/{dest}/{file.name} is not a regular file",
+                        hint="Nothing but artifact-sync may write below tree/: remove what was put there.",
+                    )
+        except FileNotFoundError:
+            return False
+        if found is None or found == (file.sha256, file.size):
+            return found is not None
+        known = earlier.by_name.get(file.name) if earlier is not None else None
+        if known is not None and found != (known.sha256, known.size):
+            return False
+        raise Corrupt(
+            f"tree/{dest}/{file.name} holds {found[1]} bytes with sha256 {found[0]}, "
+            f"now {file.size} bytes with sha256 {file.sha256} came",
+            hint="What is published is never overwritten: move the old one out of the store if it is not wanted.",
+        )
+
+    def _set_damaged_aside(self, file: StagedFile, there: int) -> None:
+        *below, name = components(file.name, what="file")
+        with directory(there, below, make=self.sync) as at:
+            if is_there(name, at=at):
+                self._objects.quarantine(name, at=at)
+
+    def _place(self, file: StagedFile, into: int, scratch: int) -> None:
+        *below, name = components(file.name, what="file")
+        with directory(into, below, make=self.sync) as at:
+            self._objects.place(file, name, at=at, scratch=scratch)
+
+    def _sync_below(self, root: int, files: tuple[StagedFile, ...]) -> None:
+        """fsync the directories between ``root`` and the files, deepest first."""
+        parents = {tuple(file.name.split("/")[:-1]) for file in files}
+        every = {parent[:depth] for parent in parents for depth in range(1, len(parent) + 1)}
+        for parts in sorted(every, key=lambda parts: (-len(parts), parts)):
+            with directory(root, parts) as fd:
+                self.sync.directory(fd, "/".join(parts))
+
+    def _replace(self, name: str, content: bytes, *, at: int, scratch: int) -> None:
+        if read_file(name, at=at) == content:
+            return
+        self._write(name, content, at=scratch)
+        os.rename(name, name, src_dir_fd=scratch, dst_dir_fd=at)
+        self.sync.directory(at, f"the directory of {name}")
+
+    def _write(self, name: str, content: bytes, *, at: int) -> None:
+        with opened(name, at=at, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o600) as fd:
+            write_all(fd, content)
+            os.fchmod(fd, self.layout.mode)
+            self.sync.file(fd, name)
+
+
+def remove(name: str, *, at: int) -> bool:
+    """Remove a file, a link or a whole directory of the directory ``at``; whether there was one. Raises OSError."""
+    if not is_there(name, at=at):
+        return False
+    try:
+        os.unlink(name, dir_fd=at)
+    except IsADirectoryError:
+        shutil.rmtree(name, dir_fd=at)
+    return True
+
+
+def _sums(manifest: Manifest) -> bytes:
+    return sums({file.name: file.sha256 for file in manifest.files})

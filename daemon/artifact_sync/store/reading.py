@@ -1,0 +1,96 @@
+"""Looking at what is published and staged."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+
+from artifact_sync.core.model import StagedFile
+from artifact_sync.errors import Corrupt
+from artifact_sync.store import manifest as manifests
+from artifact_sync.store.digest import matches
+from artifact_sync.store.layout import Layout
+from artifact_sync.store.manifest import Manifest
+from artifact_sync.store.objects import Objects
+from artifact_sync.store.paths import MANIFEST, components, directory, opened
+
+__all__ = ["holds", "is_staged", "read_file", "read_manifest", "stands"]
+
+#: Bytes. A manifest has some 500 for each file; more than this is none.
+_LIMIT = 256 << 20
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+
+
+def read_file(name: str, *, at: int) -> bytes | None:
+    """A small file; None when there is none. Raises OSError."""
+    try:
+        with opened(name, at=at) as fd, os.fdopen(os.dup(fd), "rb") as stream:
+            return stream.read(_LIMIT)
+    except FileNotFoundError:
+        return None
+
+
+def read_manifest(at: int, *, where: str) -> Manifest | None:
+    """The manifest in the directory ``at``; None when there is none. Raises Corrupt, StoreError, OSError."""
+    content = read_file(MANIFEST, at=at)
+    return None if content is None else manifests.parse(content, where=where)
+
+
+def holds(layout: Layout, dest: str, files: Sequence[StagedFile]) -> bool:
+    """Whether all files stand at ``dest`` by hash, and its manifest says the same. Raises OSError, StoreError."""
+    try:
+        with directory(layout.tree, components(dest, what="destination")) as there:
+            manifest = read_manifest(there, where=f"tree/{dest}/{MANIFEST}")
+            return manifest is not None and all(_holds(there, manifest, file) for file in files)
+    except Corrupt:
+        return False
+    except OSError as error:
+        return _absent(error)
+
+
+def stands(layout: Layout, dest: str, files: Sequence[StagedFile]) -> bool:
+    """Whether all files and a manifest stand at ``dest``, by size alone. Raises OSError, StoreError."""
+    try:
+        with directory(layout.tree, components(dest, what="destination")) as there:
+            return os.stat(MANIFEST, dir_fd=there, follow_symlinks=False).st_size > 0 and all(
+                _stands(there, file) for file in files
+            )
+    except OSError as error:
+        return _absent(error)
+
+
+def is_staged(layout: Layout, objects: Objects, files: Sequence[StagedFile]) -> bool:
+    """Whether every file is in staging, or among the objects already, by hash. Raises OSError, StoreError."""
+    try:
+        return all(
+            ("/" not in file.part and file.part and matches(file.part, (file.sha256, file.size), at=layout.staging))
+            or objects.holds(file)
+            for file in files
+        )
+    except OSError as error:
+        return _absent(error)
+
+
+def _holds(there: int, manifest: Manifest, file: StagedFile) -> bool:
+    entry = manifest.by_name.get(file.name)
+    if entry is None or (entry.sha256, entry.size) != (file.sha256, file.size):
+        return False
+    *below, name = components(file.name, what="file")
+    with directory(there, below) as at:
+        return matches(name, (file.sha256, file.size), at=at)
+
+
+def _stands(there: int, file: StagedFile) -> bool:
+    *below, name = components(file.name, what="file")
+    with directory(there, below) as at:
+        status = os.stat(name, dir_fd=at, follow_symlinks=False)
+        return stat.S_ISREG(status.st_mode) and status.st_size == file.size
+
+
+def _absent(error: OSError) -> bool:
+    """A link in the way is as good as nothing there: publishing will say what is wrong."""
+    if error.errno in _ABSENT:
+        return False
+    raise error

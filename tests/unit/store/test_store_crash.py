@@ -1,0 +1,245 @@
+"""Publishing is stopped and failed at every single call of the operating system."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import pytest
+
+from artifact_sync.core.model import StagedFile
+from artifact_sync.ports import Publication
+from artifact_sync.store import LocalStore, manifest
+from tests.storage import HOUR, NOW, publication, transfer
+
+CHILD = Path(__file__).with_name("publish_child.py")
+FIRST = {"artifacts.zip": b"PK" * 3000, "files/a/b.txt": b"same", "files/a/c.txt": b"same"}
+GAINED = {"artifacts.zip": b"PK" * 3000, "files/a/d.txt": b"more", "job.log": b"log\n"}
+MOST_CALLS = 600
+TYPED = {"done", "NoSpace", "StoreDamaged", "StoreError"}
+
+
+@dataclass
+class Child:
+    """The publishing process."""
+
+    orders: IO[bytes]
+    answers: IO[bytes]
+
+    def publish(self, store: Path, wanted: Publication, **order) -> dict[str, Any]:
+        """Give an order; its answer."""
+        line = msgspec.json.encode({"store": str(store), "publication": wanted, **order})
+        self.orders.write(line + b"\n")
+        self.orders.flush()
+        answer: dict[str, Any] = json.loads(self.answers.readline())
+        return answer
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[Child]:
+    """One for all sweeps: it forks for each publication."""
+    with subprocess.Popen([sys.executable, CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        yield Child(process.stdin, process.stdout)
+        process.stdin.close()
+
+
+@dataclass
+class Scene:
+    """A store as it lies before the publication that is disturbed."""
+
+    template: Path
+    wanted: Publication
+    expected: list[StagedFile]
+    #: Whether every file that a manifest names must be there at every moment.
+    strict: bool = True
+
+    def fresh_copy(self, at: Path) -> Path:
+        """The store again, links kept."""
+        shutil.rmtree(at, ignore_errors=True)
+        _copy_with_links(self.template, at)
+        return at
+
+
+def _copy_with_links(source: Path, target: Path) -> None:
+    seen: dict[int, Path] = {}
+
+    def copy(one: str, other: str) -> None:
+        inode = Path(one).stat().st_ino
+        if inode in seen:
+            Path(other).hardlink_to(seen[inode])
+        else:
+            shutil.copy2(one, other)
+            seen[inode] = Path(other)
+
+    shutil.copytree(source, target, copy_function=copy)
+
+
+async def fresh(path: Path) -> Scene:
+    """Nothing stands at the destination."""
+    async with LocalStore.open(path) as store:
+        wanted = await publication(store, FIRST)
+    return Scene(path, wanted, list(wanted.files))
+
+
+async def gained(path: Path) -> Scene:
+    """Another rule's files stand there; one is the same."""
+    async with LocalStore.open(path) as store:
+        earlier = await publication(store, FIRST)
+        await store.publish(earlier)
+        wanted = await publication(store, GAINED, of=transfer(names=tuple(GAINED), rules=("logs",)), at=NOW + HOUR)
+    return Scene(path, wanted, [*earlier.files, *wanted.files])
+
+
+async def damaged(path: Path) -> Scene:
+    """The same was published, and its bytes have changed on disk since."""
+    async with LocalStore.open(path) as store:
+        await store.publish(await publication(store, FIRST))
+        wanted = await publication(store, FIRST)
+    broken = path / "tree" / wanted.transfer.dest / "artifacts.zip"
+    broken.chmod(0o600)
+    broken.write_bytes(b"PX" * 3000)
+    return Scene(path, wanted, list(wanted.files), strict=False)
+
+
+SCENES = {"fresh": fresh, "gained": gained, "damaged": damaged}
+
+
+def look(store: Path, scene: Scene) -> None:
+    """Whatever is visible is whole, and proved by what lies beside it."""
+    good = {file.name: file.sha256 for file in scene.expected}
+    for path in (store / "tree").rglob("*"):
+        if not path.is_file() or path.name in {"SHA256SUMS", ".artifact-sync.json"}:
+            continue
+        name = str(path.relative_to(store / "tree" / scene.wanted.transfer.dest))
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == good[name] or not scene.strict
+    dest = store / "tree" / scene.wanted.transfer.dest
+    if dest.exists():
+        named = manifest.parse((dest / ".artifact-sync.json").read_bytes(), where="")
+        assert {file.name: file.sha256 for file in named.files}.items() <= good.items()
+        summed = {line[66:]: line[:64] for line in (dest / "SHA256SUMS").read_text().splitlines()}
+        assert summed.items() <= good.items()
+        assert {file.name for file in named.files} <= summed.keys()
+        for name in summed if scene.strict else ():
+            assert (dest / name).is_file()
+
+
+async def recover(path: Path, scene: Scene, *, downloaded_again: bool = False) -> None:
+    """What the next start does. It must end whole, with nothing stray, and without a new download."""
+    wanted = scene.wanted
+    async with LocalStore.open(path) as store:
+        await store.sync()
+        if not await store.has(wanted.transfer.dest, wanted.files):
+            assert downloaded_again or await store.staged(wanted.files)
+        first = await store.publish(wanted)
+        assert await store.publish(wanted) == first
+        assert await store.has(wanted.transfer.dest, scene.expected)
+        assert await store.sweep(lambda _: False) == 0
+    look(path, Scene(path, wanted, scene.expected))
+    objects = [each for each in (path / "objects").rglob("*") if each.is_file()]
+    assert {each.name for each in objects} == {file.sha256 for file in scene.expected}
+
+
+async def sweep(child: Child, scene: Scene, at: Path, judge: Callable[[str], bool], **order) -> Counter[str]:
+    """Disturb the first call, the second, and so on until the publication is through undisturbed."""
+    seen: Counter[str] = Counter()
+    for call in range(1, MOST_CALLS):
+        store = scene.fresh_copy(at)
+        answer = child.publish(store, scene.wanted, at=call, **order)
+        assert judge(answer["result"]), (call, answer["result"])
+        look(store, scene)
+        await recover(store, scene)
+        seen[answer["result"]] += 1
+        if answer.get("calls", MOST_CALLS) < call:
+            return seen
+    pytest.fail(f"not through after {MOST_CALLS} calls")
+
+
+@pytest.mark.parametrize(
+    ("kind", "links"),
+    [
+        pytest.param("fresh", True, id="fresh"),
+        pytest.param("gained", True, id="gained"),
+        pytest.param("damaged", True, id="damaged"),
+        pytest.param("gained", False, id="gained, without links"),
+        pytest.param("fresh", False, id="fresh, without links", marks=pytest.mark.long),
+        pytest.param("damaged", False, id="damaged, without links", marks=pytest.mark.long),
+    ],
+)
+async def test_a_kill_at_any_call_leaves_all_or_nothing(child, tmp_path, kind, links):
+    """Nothing partial is ever visible, and the next start completes it from what lies in staging."""
+    scene = await SCENES[kind](tmp_path / "template")
+    seen = await sweep(child, scene, tmp_path / "s", {"killed", "done"}.__contains__, how="kill", links=links)
+    assert seen["killed"] >= 60
+    assert seen["done"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "how", "sticky"),
+    [
+        pytest.param("fresh", "EIO", True, id="fresh, EIO from then on"),
+        pytest.param("gained", "EIO", False, id="gained, EIO once"),
+        pytest.param("gained", "ENOSPC", True, id="gained, ENOSPC from then on"),
+        pytest.param("fresh", "EIO", False, id="fresh, EIO once", marks=pytest.mark.long),
+        pytest.param("fresh", "ENOSPC", False, id="fresh, ENOSPC once", marks=pytest.mark.long),
+        pytest.param("fresh", "ENOSPC", True, id="fresh, ENOSPC from then on", marks=pytest.mark.long),
+        pytest.param("gained", "EIO", True, id="gained, EIO from then on", marks=pytest.mark.long),
+        pytest.param("gained", "ENOSPC", False, id="gained, ENOSPC once", marks=pytest.mark.long),
+    ],
+)
+async def test_an_error_at_any_call_is_typed_and_heals(child, tmp_path, kind, how, sticky):
+    """NoSpace for a full disk, StoreDamaged for a broken one, never a partial file, and the next start converges."""
+    scene = await SCENES[kind](tmp_path / "template")
+    seen = await sweep(child, scene, tmp_path / "s", TYPED.__contains__, how=how, sticky=sticky)
+    # A failed fsync is damage whatever its reason; everything else on a full disk is a matter of space.
+    assert seen["StoreDamaged"] >= (50 if how == "EIO" else 5)
+    assert (seen["NoSpace"] >= 50) == (how == "ENOSPC")
+
+
+async def test_everything_is_durable_before_it_is_visible(child, tmp_path):
+    """Kills do not show a missing fsync, so the order is read: content, directories, the one rename, its directory."""
+    scene = await fresh(tmp_path / "s")
+    trace = child.publish(tmp_path / "s", scene.wanted)["trace"]
+    dest = f"{tmp_path}/s/tree/{scene.wanted.transfer.dest}"
+    (shown,) = [n for n, line in enumerate(trace) if line.startswith("rename") and line.endswith(f" {dest}")]
+    new = trace[shown].split()[1]
+    before, after = trace[:shown], trace[shown + 1 :]
+    for path in [line.split()[1] for line in before if line.startswith(("write ", "fchmod "))]:
+        last = max(n for n, line in enumerate(before) if line.split()[1] == path and not line.startswith("fsync"))
+        assert f"fsync {path}" in before[last:]
+    for kind, *paths in (line.split() for line in before if line.startswith(("link ", "rename ", "mkdir "))):
+        into = str(Path(paths[-1]).parent)
+        if kind == "mkdir" and into.endswith(".staging"):
+            continue
+        last = max(n for n, line in enumerate(before) if line == " ".join((kind, *paths)))
+        assert f"fsync {into}" in before[last:] or into == str(Path(new).parent), (kind, paths)
+    assert f"fsync {Path(dest).parent}" in after
+    assert f"fsync {tmp_path}/s/.staging" in after
+
+
+async def test_what_is_added_is_durable_in_order(child, tmp_path):
+    """Links, then SHA256SUMS, then the manifest, each durable before the next begins."""
+    scene = await gained(tmp_path / "s")
+    trace = child.publish(tmp_path / "s", scene.wanted)["trace"]
+    dest = f"{tmp_path}/s/tree/{scene.wanted.transfer.dest}"
+    links = [n for n, line in enumerate(trace) if line.startswith("link ") and dest in line]
+    (sums,) = [n for n, line in enumerate(trace) if line.startswith("rename ") and line.endswith("/SHA256SUMS")]
+    (named,) = [
+        n for n, line in enumerate(trace) if line.startswith("rename ") and line.endswith(".artifact-sync.json")
+    ]
+    assert len(links) == 2
+    assert links[-1] < sums < named
+    assert {f"fsync {dest}", f"fsync {dest}/files/a"} <= set(trace[links[-1] : sums])
+    assert f"fsync {dest}" in trace[sums:named]
+    assert f"fsync {dest}" in trace[named:]
+    for shown in (sums, named):
+        written = trace[shown].split()[1]
+        assert trace.index(f"write {written}") < trace.index(f"fsync {written}") < shown
