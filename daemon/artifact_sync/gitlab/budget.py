@@ -1,0 +1,142 @@
+"""One budget for every request to GitLab: a rate, a share of it that is `keep`'s alone, and a number at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import anyio
+
+from artifact_sync.gitlab.bucket import Bucket
+from artifact_sync.ports import Clock, Priority
+
+__all__ = ["Budget"]
+
+#: The rate is halved with each 429, at most to this part of it, and grows back by a quarter each quiet minute.
+_LEAST = 1 / 16
+_GROWTH = 1.25
+_QUIET = 60.0
+
+
+@dataclass(slots=True, order=True)
+class _Waiter:
+    priority: Priority
+    turn: int
+    granted: bool = field(default=False, compare=False)
+
+
+class Budget:
+    """Grants requests by priority, then in order of asking.
+
+    KEEP has ``keep_share`` of the rate for itself, goes first for the rest, and has one slot above ``concurrency``: no
+    number of waiting downloads can hold it up. A cancelled wait leaves nothing behind.
+    """
+
+    def __init__(self, clock: Clock, *, per_minute: float, keep_share: float, concurrency: int) -> None:
+        self._clock = clock
+        self._slots = concurrency
+        self._active = 0
+        self._turn = 0
+        self._waiting: list[_Waiter] = []
+        self._changed = anyio.Event()
+        now = clock.monotonic()
+        second = per_minute / 60
+        self._general = Bucket(second * (1 - keep_share), now)
+        self._keep = Bucket(second * keep_share, now)
+        self._factor = 1.0
+        self._slowed_at = now
+        self._paused_until = now
+
+    @property
+    def factor(self) -> float:
+        """The part of the configured rate that is asked for at present."""
+        return self._factor
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._waiting)
+
+    @asynccontextmanager
+    async def permit(self, priority: Priority) -> AsyncIterator[None]:
+        """Wait for one request's worth of the rate and hold a slot for as long as the block lasts."""
+        await self._acquire(priority)
+        try:
+            yield
+        finally:
+            self._active -= 1
+            self._wake()
+
+    def pause(self, seconds: float) -> None:
+        """Ask nothing for so long: the server's quota is used up."""
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+        self._wake()
+
+    def slow_down(self) -> None:
+        """Ask less often from now on, and recover slowly; the answers of one moment count as one."""
+        now = self._clock.monotonic()
+        if self._factor == 1.0 or now - self._slowed_at > 1.0:
+            self._set_factor(max(_LEAST, self._factor / 2), now)
+            self._slowed_at = now
+
+    async def _acquire(self, priority: Priority) -> None:
+        self._turn += 1
+        waiter = _Waiter(priority, self._turn)
+        self._waiting.append(waiter)
+        try:
+            while not waiter.granted:
+                changed = self._changed
+                wait = self._serve(waiter)
+                if wait is None:
+                    await changed.wait()
+                elif wait > 0:
+                    await _first(partial(self._clock.sleep, wait), changed.wait)
+        finally:
+            self._waiting.remove(waiter)
+            self._wake()
+
+    def _serve(self, waiter: _Waiter) -> float | None:
+        """Grant it now (0), or say in how many seconds it may be its turn; None: only after somebody else."""
+        keep = waiter.priority is Priority.KEEP
+        if waiter is not min(self._waiting) or self._active >= self._slots + keep:
+            return None
+        now = self._clock.monotonic()
+        if now < self._paused_until:
+            return self._paused_until - now
+        self._recover(now)
+        buckets = (self._keep, self._general) if keep else (self._general,)
+        waits = [bucket.wait(now) for bucket in buckets]
+        if min(waits) > 0:
+            return min(waits)
+        buckets[waits.index(0.0)].take(now)
+        self._active += 1
+        waiter.granted = True
+        return 0.0
+
+    def _recover(self, now: float) -> None:
+        while self._factor < 1.0 and now - self._slowed_at >= _QUIET:
+            self._slowed_at += _QUIET
+            self._set_factor(min(1.0, self._factor * _GROWTH), now)
+
+    def _set_factor(self, factor: float, now: float) -> None:
+        self._factor = factor
+        for bucket in (self._general, self._keep):
+            bucket.scale(factor, now)
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+async def _first(*waits: Callable[[], Awaitable[object]]) -> None:
+    """Wait until one of them has ended."""
+
+    async def one(wait: Callable[[], Awaitable[object]]) -> None:
+        await wait()
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for wait in waits:
+            group.start_soon(one, wait)

@@ -1,0 +1,171 @@
+"""Downloads: redirects judged hop by hop, ranges accepted only where they continue exactly what is here."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from artifact_sync.errors import Refused, RemoteError, Transient
+from artifact_sync.gitlab.answers import error_for
+from artifact_sync.gitlab.ranges import Wanted, continues, strong_etag
+from artifact_sync.gitlab.redirects import HOPS, STATUSES, Hop, RedirectPolicy, plain
+from artifact_sync.gitlab.requests import Credential, Requester, asked_for, refuse_encoding
+from artifact_sync.gitlab.trouble import network
+from artifact_sync.ports import Body, Priority, Source
+
+__all__ = ["Download", "Downloads", "download_place"]
+
+_CHUNK = 256 * 1024
+
+
+def download_place(source: Source) -> str:
+    """The path of an item relative to the API (https://docs.gitlab.com/api/job_artifacts/, .../api/jobs/)."""
+    job = f"projects/{source.project_id}/jobs/{source.job_id}"
+    match source.item.kind:
+        case "archive":
+            return f"{job}/artifacts"
+        case "trace":
+            return f"{job}/trace"
+        case "file":
+            return f"{job}/artifacts/{quote(source.item.path or '', safe='/')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """An accepted answer, its bytes still to come. See ports.Body."""
+
+    response: aiohttp.ClientResponse
+    asked: str
+    offset: int
+    total: int | None
+    etag: str | None
+    source: str
+    content_type: str
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """See ports.Body.chunks. Of a broken answer, aiohttp drops what it had received but not handed out yet."""
+        with network(self.asked):
+            async for chunk in self.response.content.iter_chunked(_CHUNK):
+                yield chunk
+
+
+class Downloads:
+    """Opens downloads with one credential, which is shown to GitLab's own address alone."""
+
+    def __init__(self, requester: Requester, credential: Credential, redirects: RedirectPolicy) -> None:
+        self._requester = requester
+        self._credential = credential
+        self._redirects = redirects
+
+    @asynccontextmanager
+    async def open(self, source: Source, wanted: Wanted | None) -> AsyncIterator[Body]:
+        """See ports.Remote.open."""
+        async with AsyncExitStack() as stack:
+            yield await self._opened(source, wanted, stack)
+
+    async def _opened(self, source: Source, wanted: Wanted | None, stack: AsyncExitStack) -> Download:
+        for attempt in itertools.count(1):
+            try:
+                async with AsyncExitStack() as own:
+                    response, hop, asked = await self._follow(source, wanted, own)
+                    download = _accepted(response, hop, wanted, source, asked=asked)
+                    if download is not None:
+                        stack.push_async_exit(own.pop_all())
+                        return download
+                # Not the rest that was asked for: then everything, from the start.
+                wanted = None
+            except Transient as error:
+                if attempt >= self._requester.attempts:
+                    raise
+                await self._requester.wait(attempt, error)
+        raise AssertionError  # pragma: no cover -- count() does not end
+
+    async def _follow(
+        self, source: Source, wanted: Wanted | None, stack: AsyncExitStack
+    ) -> tuple[aiohttp.ClientResponse, Hop, str]:
+        """The answer behind all redirects, and where it came from. GitLab is asked anew: signed URLs live for minutes."""
+        place = download_place(source)
+        asked = asked_for("GET", place)
+        token = self._credential.token()
+        hop = Hop(url=self._requester.address.api(place), trusted=True)
+        for _ in range(HOPS + 1):
+            async with AsyncExitStack() as own:
+                headers = wanted.headers if wanted else {}
+                if hop.trusted:
+                    headers |= token.headers()
+                async with self._requester.budget.permit(Priority.DOWNLOAD):
+                    exchange = self._requester.transport.stream(
+                        URL(hop.url, encoded=True), headers, trusted=hop.trusted, asked=asked
+                    )
+                    response = await own.enter_async_context(exchange)
+                if response.status not in STATUSES:
+                    if not _acceptable(response.status, wanted):
+                        body = await self._requester.transport.first_words(response)
+                        if hop.trusted:
+                            raise self._requester.judged(
+                                response.status, response.headers, body, self._credential, token, asked=asked
+                            )
+                        raise _stranger(response.status, body, hop, asked=asked)
+                    if hop.trusted:
+                        self._requester.welcomed(response.headers, self._credential, token)
+                    stack.push_async_exit(own.pop_all())
+                    return response, hop, asked
+                if hop.trusted:
+                    self._requester.welcomed(response.headers, self._credential, token)
+                hop = self._redirects.follow(hop, response.headers.get("Location"), asked=asked, status=response.status)
+        raise Refused(asked, f"more than {HOPS} redirects", hint="Look at GitLab's object storage settings.")
+
+
+def _acceptable(status: int, wanted: Wanted | None) -> bool:
+    """Whether the answer is for ``_accepted`` to look at: 416 and 206 only where a range was asked for."""
+    if status == HTTPStatus.OK:
+        return True
+    return wanted is not None and status in {HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}
+
+
+def _accepted(
+    response: aiohttp.ClientResponse, hop: Hop, wanted: Wanted | None, source: Source, *, asked: str
+) -> Download | None:
+    """The download; None for an answer to a range that does not continue what is here."""
+    headers: Mapping[str, str] = response.headers
+    refuse_encoding(headers, asked=asked)
+    offset, total = 0, response.content_length
+    if (
+        total is None
+        and source.item.kind != "archive"
+        and "chunked" not in headers.get("Transfer-Encoding", "").lower()
+    ):
+        # An archive tells by its structure that it is whole. Anything else, ended by nothing but the end of the
+        # connection (RFC 9112 section 6.3), would be taken for whole wherever it breaks.
+        hint = "A proxy in between speaks HTTP/1.0, or drops Content-Length; it is tried again."
+        raise Transient(asked, "an answer that does not say where it ends", status=response.status, hint=hint)
+    if response.status != HTTPStatus.OK:
+        if wanted is None or not continues(wanted, response.status, headers):
+            return None
+        offset, total = wanted.offset, wanted.total
+    return Download(
+        response=response,
+        asked=asked,
+        offset=offset,
+        total=total,
+        etag=strong_etag(headers.get("ETag")),
+        source=plain(hop.url),
+        content_type=headers.get("Content-Type", ""),
+    )
+
+
+def _stranger(status: int, body: bytes, hop: Hop, *, asked: str) -> RemoteError:
+    """The error of an object store, whose 401 and 403 tell nothing about the token."""
+    if HTTPStatus.OK < status < HTTPStatus.BAD_REQUEST:
+        return Refused(asked, f"{plain(hop.url)} answered {status}", status=status, hint=_STORE)
+    return error_for(asked, status, body, outside=True)
+
+
+_STORE = "Look at GitLab's object storage settings."

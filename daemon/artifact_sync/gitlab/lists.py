@@ -1,0 +1,83 @@
+"""Lists: page after page, by keyset where GitLab has it, by number where it has not.
+
+Keyset is asked for everywhere; what the server answers with decides: https://docs.gitlab.com/api/rest/#pagination
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import TypeVar
+
+from artifact_sync.errors import Refused, Throttled, Transient
+from artifact_sync.gitlab.cursors import SIZES, following, resized, size_of, without_keyset
+from artifact_sync.gitlab.decoding import PageDecoder
+from artifact_sync.gitlab.requests import Credential, Requester, asked_for
+from artifact_sync.gitlab.transport import Answer
+from artifact_sync.ports import Page, Priority
+
+__all__ = ["Lists"]
+
+T = TypeVar("T")
+
+
+class Lists:
+    """Reads lists with one credential."""
+
+    def __init__(self, requester: Requester, credential: Credential) -> None:
+        self._requester = requester
+        self._credential = credential
+
+    async def pages(self, first: str, decoder: PageDecoder[T], *, priority: Priority) -> AsyncIterator[Page[T]]:
+        """The pages from the place ``first`` on.
+
+        Raises as ports.Remote says, and Refused when they go round in a circle.
+        """
+        at: str | None = first
+        # Brent's cycle detection: one place remembered, at distances of powers of two, finds any circle in bounded memory.
+        mark, steps, distance = "", 0, 1
+        while at is not None:
+            at, answer = await self._page(at, priority)
+            asked = asked_for("GET", at)
+            if at == mark:
+                hint = "Something between here and GitLab serves old pages: let it not cache the API."
+                raise Refused(asked, "pages that go round in a circle", hint=hint)
+            steps += 1
+            if steps == distance:
+                mark, steps, distance = at, 0, distance * 2
+            items, undecodable = decoder.decode(answer.body, asked=asked)
+            at = following(answer.headers, at, self._requester.address, asked=asked)
+            yield Page(items=items, next=at, undecodable=undecodable)
+
+    async def _page(self, at: str, priority: Priority) -> tuple[str, Answer]:
+        """One page, smaller or by number if it must be: which one it became, and the answer."""
+        while True:
+            fewer = next((size for size in SIZES if size < size_of(at)), None)
+            try:
+                again = _always if fewer is None else _not_heavy
+                answer = await self._requester.ask(at, self._credential, priority=priority, again=again)
+            except Refused as error:
+                if error.status != HTTPStatus.METHOD_NOT_ALLOWED or "pagination=keyset" not in at:
+                    raise
+                at = without_keyset(at)
+            except Transient as error:
+                if fewer is None or not _heavy(error):
+                    raise
+                at = resized(at, fewer)
+            else:
+                return at, answer
+
+
+def _always(_: Transient) -> bool:
+    return True
+
+
+def _not_heavy(error: Transient) -> bool:
+    return not _heavy(error)
+
+
+def _heavy(error: Transient) -> bool:
+    """Whether fewer rows may help: the database's statement timeout is a 500 (lib/api/api.rb rescues nothing else)."""
+    if isinstance(error, Throttled):
+        return False
+    return error.status == HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error.__cause__, TimeoutError)

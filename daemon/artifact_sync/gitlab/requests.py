@@ -1,0 +1,188 @@
+"""One request after another: budget, credential, redirects within the API, quotas, and trying again."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import structlog
+from yarl import URL
+
+from artifact_sync.core.backoff import delay
+from artifact_sync.errors import CredentialRefused, Refused, RemoteError, Throttled, Transient
+from artifact_sync.gitlab.address import Address
+from artifact_sync.gitlab.answers import error_for, sign_in_refused
+from artifact_sync.gitlab.budget import Budget
+from artifact_sync.gitlab.circuit import Circuit
+from artifact_sync.gitlab.clock import ServerClock
+from artifact_sync.gitlab.cursors import anchored
+from artifact_sync.gitlab.quota import Quota
+from artifact_sync.gitlab.redirects import HOPS, STATUSES
+from artifact_sync.gitlab.tokens import Token, TokenSource
+from artifact_sync.gitlab.transport import Answer, Transport
+from artifact_sync.ports import Priority
+
+__all__ = ["Credential", "Requester", "asked_for", "refuse_encoding"]
+
+log = structlog.get_logger()
+
+_SUCCESS = range(200, 300)
+_BASE, _CAP = 1.0, 900.0
+#: Seconds to wait for an endpoint's own limit, which counts by the minute and does not say when the next one begins
+#: (lib/api/helpers/rate_limiter.rb).
+_ENDPOINT_WAIT = 15.0
+
+
+class Credential:
+    """A source of tokens, with what GitLab said of the last one."""
+
+    def __init__(self, source: TokenSource, clock: ServerClock) -> None:
+        self._source = source
+        self._circuit = Circuit(clock)
+
+    def token(self) -> Token:
+        """The token to show now. Raises CredentialRefused when there is none, or it was refused a moment ago."""
+        token = self._source.current()
+        self._circuit.check(token)
+        return token
+
+    def accepted(self, token: Token) -> None:
+        """GitLab took this token."""
+        self._circuit.accepted(token)
+
+    def refused(self, token: Token, error: CredentialRefused) -> None:
+        """GitLab answered 401 to this token."""
+        self._circuit.refused(token, error)
+
+
+class Requester:
+    """Asks the API, and draws the conclusions of each answer for the budget and the credential."""
+
+    def __init__(
+        self, transport: Transport, budget: Budget, address: Address, clock: ServerClock, *, attempts: int
+    ) -> None:
+        self.transport = transport
+        self.budget = budget
+        self.address = address
+        self.attempts = attempts
+        self._clock = clock
+
+    async def ask(
+        self,
+        place: str,
+        credential: Credential,
+        *,
+        priority: Priority,
+        method: str = "GET",
+        again: Callable[[Transient], bool] = lambda _: True,
+        verdict: bool = True,
+    ) -> Answer:
+        """A success for a path and query relative to the API, trying again for as long as ``again`` allows it.
+
+        ``verdict``: whether a 401 here tells that the token is bad everywhere. Raises as ports.Remote says.
+        """
+        for attempt in itertools.count(1):
+            try:
+                return await self._once(method, place, credential, priority, verdict=verdict)
+            except Transient as error:
+                if attempt >= self.attempts or not again(error):
+                    raise
+                await self.wait(attempt, error)
+        raise AssertionError  # pragma: no cover -- count() does not end
+
+    async def wait(self, attempt: int, error: Transient) -> None:
+        """Wait before the next try."""
+        seconds = delay(attempt, base=_BASE, cap=_CAP, jitter=random.random(), retry_after=error.retry_after)
+        log.info("request.retried", asked=error.asked, answer=error.answer, attempt=attempt, wait=round(seconds, 1))
+        await self._clock.sleep(seconds)
+
+    def welcomed(self, headers: Mapping[str, str], credential: Credential, token: Token) -> None:
+        """GitLab took the token and the request; its quota may be used up by it."""
+        credential.accepted(token)
+        quota = Quota.of(headers, self._clock.now())
+        if quota.remaining == 0:
+            self._pause(self._until(quota))
+
+    def judged(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        credential: Credential,
+        token: Token,
+        *,
+        asked: str,
+        verdict: bool = True,
+    ) -> RemoteError:
+        """The error for an answer of GitLab's that is no success."""
+        quota = Quota.of(headers, self._clock.now())
+        retry_after = quota.retry_after
+        if status == HTTPStatus.TOO_MANY_REQUESTS and retry_after is None:
+            retry_after = _ENDPOINT_WAIT if quota.endpoint_only else self._until(quota)
+        error = error_for(asked, status, body, retry_after=retry_after, secrets=(token.value,))
+        if isinstance(error, Throttled):
+            self.budget.slow_down()
+            # A limit of one endpoint is none of the others' business: only this request waits.
+            if not quota.endpoint_only:
+                self._pause(retry_after)
+        if verdict and status == HTTPStatus.UNAUTHORIZED and isinstance(error, CredentialRefused):
+            credential.refused(token, error)
+        return error
+
+    def _until(self, quota: Quota) -> float | None:
+        return None if quota.reset is None else max(0.0, quota.reset - self._clock.now().timestamp())
+
+    def _pause(self, seconds: float | None) -> None:
+        if seconds is not None:
+            self.budget.pause(min(_CAP, seconds))
+
+    async def _once(
+        self, method: str, place: str, credential: Credential, priority: Priority, *, verdict: bool
+    ) -> Answer:
+        asked = asked_for(method, place)
+        token = credential.token()
+        for _ in range(HOPS + 1):
+            async with self.budget.permit(priority):
+                url = URL(self.address.api(place), encoded=True)
+                answer = await self.transport.call(method, url, token.headers(), asked=asked)
+            if answer.status in _SUCCESS:
+                self.welcomed(answer.headers, credential, token)
+                refuse_encoding(answer.headers, asked=asked)
+                return answer
+            if answer.status not in STATUSES:
+                raise self.judged(
+                    answer.status, answer.headers, answer.body, credential, token, asked=asked, verdict=verdict
+                )
+            place = self._moved(method, place, answer, asked=asked)
+        raise Refused(asked, f"more than {HOPS} redirects", hint="Look at the proxy in front of GitLab.")
+
+    def _moved(self, method: str, place: str, answer: Answer, *, asked: str) -> str:
+        """Where a redirect within the API leads: a renamed project's names GitLab's external_url, another host perhaps."""
+        location = answer.headers.get("Location", "")
+        if urlsplit(location).path.rstrip("/").endswith("/users/sign_in"):
+            raise sign_in_refused(asked, status=answer.status)
+        if method != "GET":
+            hint = "GitLab answers at another address than the configured one: set gitlab.url to that one."
+            raise Refused(asked, f"{answer.status}, moved, and only GET may follow", status=answer.status, hint=hint)
+        target = anchored(location, self.address, asked=asked)
+        if target == place:
+            origin = "{0.scheme}://{0.netloc}".format(urlsplit(location))
+            hint = "Set gitlab.url to the address that is redirected to."
+            raise Refused(asked, f"{answer.status}, redirected to {origin}", status=answer.status, hint=hint)
+        return target
+
+
+def asked_for(method: str, place: str) -> str:
+    """Method and path, as errors say it."""
+    return f"{method} /{place.partition('?')[0]}"
+
+
+def refuse_encoding(headers: Mapping[str, str], *, asked: str) -> None:
+    """Raise Refused for a Content-Encoding: none was asked for, and a cut gzip stream can look complete."""
+    encoding = headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        hint = "Something between here and GitLab compresses answers against the request; let it leave them alone."
+        raise Refused(asked, f"an answer in the encoding {encoding[:40]}", hint=hint)

@@ -1,0 +1,167 @@
+"""Connections. Nothing here follows a redirect: aiohttp would carry PRIVATE-TOKEN and JOB-TOKEN to wherever it leads."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import anyio
+from multidict import MultiMapping
+from yarl import URL
+
+from artifact_sync import __version__
+from artifact_sync.errors import ConfigError, Refused
+from artifact_sync.gitlab.clock import ServerClock
+from artifact_sync.gitlab.options import ClientOptions
+from artifact_sync.gitlab.redirects import RedirectPolicy
+from artifact_sync.gitlab.resolver import GuardedResolver
+from artifact_sync.gitlab.trouble import NETWORK, network
+
+__all__ = ["Answer", "Transport"]
+
+#: A hundred jobs are some 300 KiB.
+_MOST = 32 << 20
+_FIRST_WORDS = 64 << 10
+#: Long signed URLs come in one header.
+_HEADER = 16 << 10
+_ERROR = 300
+#: Times the longest silence: a peer that sends a byte now and then is not waited for without end.
+_PATIENCE = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer of the API; of one that is no success, the first words."""
+
+    status: int
+    headers: MultiMapping[str]
+    body: bytes
+
+
+class Transport:
+    """Three sessions: the API's, one for downloads from GitLab's origin, and one that never holds a credential.
+
+    Credentials are given per request, and only to the first two. A connection that carried a download is not used again:
+    surplus bytes on it would be taken for the next answer.
+    """
+
+    def __init__(self, options: ClientOptions, clock: ServerClock, redirects: RedirectPolicy) -> None:
+        self._options = options
+        self._clock = clock
+        self._redirects = redirects
+        self._stack = AsyncExitStack()
+        self._api: aiohttp.ClientSession
+        self._own: aiohttp.ClientSession
+        self._foreign: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        """Make the sessions; no connection yet. Raises ConfigError for a CA file that cannot be used."""
+        context = _tls(self._options)
+        # Through a proxy only the proxy's own name is resolved here, and that is nobody's choice but the configuration's.
+        guarded = None if self._options.proxy else GuardedResolver(self._redirects)
+        self._api = await self._session(aiohttp.TCPConnector(ssl=context, limit=self._options.concurrency + 1))
+        self._own = await self._session(aiohttp.TCPConnector(ssl=context, limit=0, force_close=True))
+        connector = aiohttp.TCPConnector(ssl=context, limit=0, force_close=True, resolver=guarded, ttl_dns_cache=60)
+        self._foreign = await self._session(connector)
+        if guarded is not None:
+            self._stack.push_async_callback(guarded.close)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all connections."""
+        await self._stack.aclose()
+
+    async def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            headers={"User-Agent": f"artifact-sync/{__version__}", "Accept-Encoding": "identity"},
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self._options.timeout),
+            max_field_size=_HEADER,
+            max_line_size=_HEADER,
+            trust_env=False,
+            proxy=self._options.proxy,
+        )
+        return await self._stack.enter_async_context(session)
+
+    async def call(self, method: str, url: URL, headers: Mapping[str, str], *, asked: str) -> Answer:
+        """One exchange with the API. Raises Transient for trouble on the network, Refused for far too long an answer."""
+        with network(asked), anyio.fail_after(_PATIENCE * self._options.timeout):
+            sent = self._clock.local.now()
+            async with self._api.request(
+                method, url, headers={"Accept": "application/json"} | dict(headers), allow_redirects=False
+            ) as response:
+                self._observe(response.headers, sent)
+                if response.status < _ERROR:
+                    body = await _read(response, _MOST + 1)
+                else:
+                    body = await _first_words(response)
+        if len(body) > _MOST:
+            raise Refused(asked, "an answer of more than 32 MiB", hint="That is no answer of GitLab's API.")
+        return Answer(status=response.status, headers=response.headers, body=body)
+
+    @asynccontextmanager
+    async def stream(
+        self, url: URL, headers: Mapping[str, str], *, trusted: bool, asked: str
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """GET with the body still to come. ``trusted``: from GitLab's own address, with its credential among the headers."""
+        session = self._own if trusted else self._foreign
+        with network(asked), anyio.fail_after(_PATIENCE * self._options.timeout):
+            sent = self._clock.local.now()
+            response = await session.get(url, headers=dict(headers), allow_redirects=False)
+            if trusted:
+                self._observe(response.headers, sent)
+        try:
+            yield response
+        finally:
+            # Closed, not read to the end: what was not wanted may be 50 GiB.
+            response.close()
+
+    async def first_words(self, response: aiohttp.ClientResponse) -> bytes:
+        """The beginning of an error's body; empty if even that breaks off."""
+        with anyio.move_on_after(self._options.timeout):
+            return await _first_words(response)
+        return b""
+
+    def _observe(self, headers: Mapping[str, str], sent: datetime) -> None:
+        # With an Age the answer comes out of a cache, and its Date is that of another moment (RFC 9111 section 5.1).
+        if "Age" not in headers:
+            self._clock.observe(headers.get("Date"), sent, self._clock.local.now())
+
+
+def _tls(options: ClientOptions) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if options.ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=options.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            what = f"gitlab.ca_file {options.ca_file}: {getattr(error, 'strerror', None) or 'no certificates'}"
+            raise ConfigError(what, hint="Name a PEM file with the authority's certificate.") from error
+    return context
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while size < most and (chunk := await response.content.readany()):
+        parts.append(chunk)
+        size += len(chunk)
+    return b"".join(parts)[:most]
+
+
+async def _first_words(response: aiohttp.ClientResponse) -> bytes:
+    # GitLab has sent 404s that are shorter than their Content-Length
+    # (https://github.com/python-gitlab/python-gitlab/issues/2890); the status counts all the same.
+    try:
+        return await _read(response, _FIRST_WORDS)
+    except NETWORK:
+        return b""
