@@ -1,0 +1,146 @@
+"""Read a zip archive once from start to end and prove every member of it.
+
+Plain blocking code for a worker thread. Memory is flat: blocks of at most 1 MiB are read and unpacked. Every call into
+zlib works on such a block and releases the interpreter, so the event loop goes on.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from artifact_sync.core.archive import DEFLATED, Member, in_file_order
+from artifact_sync.core.archive_end import TAIL, End, locate
+from artifact_sync.core.archive_local import DESCRIPTOR, HEADER, check_name, descriptor_length, lengths
+from artifact_sync.errors import Corrupt
+from artifact_sync.fetch.sniff import HEAD, require_zip
+
+__all__ = ["ArchiveReport", "Stopped", "prove"]
+
+_READ = 256 * 1024
+_UNPACKED = 1024 * 1024
+
+
+class Stopped(Exception):
+    """``stopped()`` said so. No error: nobody waits for the answer any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveReport:
+    """What was proved. ``untested`` members are encrypted or packed by another method: only their place was checked."""
+
+    members: int
+    untested: int
+
+
+def prove(file: BinaryIO, size: int, stopped: Callable[[], bool]) -> ArchiveReport:
+    """Check the structure of a zip of ``size`` bytes, then size and CRC of every member.
+
+    Raises NotAnArchive, Corrupt, and Stopped soon after ``stopped()`` holds.
+    """
+    require_zip(file.read(HEAD))
+    file.seek(max(0, size - TAIL))
+    end = locate(file.read(TAIL), size)
+    file.seek(end.directory_offset)
+    directory = file.read(end.directory_size)
+    count = untested = 0
+    behind = 0
+    for member in in_file_order(directory, end):
+        if stopped():
+            raise Stopped
+        if member.header_offset < behind:
+            raise Corrupt(f"member {member.name!r} at {member.header_offset} shares bytes with the one before it")
+        behind = _member(file, member, end, stopped)
+        count += 1
+        untested += not member.testable
+    return ArchiveReport(members=count, untested=untested)
+
+
+def _member(file: BinaryIO, member: Member, end: End, stopped: Callable[[], bool]) -> int:
+    """Prove one member; where it ends in the file, descriptor included."""
+    file.seek(member.header_offset)
+    name_length, extra_length = lengths(file.read(HEADER), member)
+    check_name(file.read(name_length), member)
+    begins = member.header_offset + HEADER + name_length + extra_length
+    ends = begins + member.compressed_size
+    if ends > end.directory_offset:
+        raise Corrupt(f"member {member.name!r} reaches into the zip's directory at {end.directory_offset}")
+    file.seek(begins)
+    if member.testable:
+        _test(file, member, stopped)
+    else:
+        file.seek(ends)
+    if member.has_descriptor:
+        ends += descriptor_length(file.read(min(DESCRIPTOR, end.directory_offset - ends)), member)
+    return ends
+
+
+def _test(file: BinaryIO, member: Member, stopped: Callable[[], bool]) -> None:
+    left = member.compressed_size
+    # Some writers call empty members deflated and write nothing at all for them.
+    unpack = _Inflate(member) if member.method == DEFLATED and left else _Sum(member)
+    while left:
+        if stopped():
+            raise Stopped
+        block = file.read(min(_READ, left))
+        if not block:
+            raise Corrupt(f"the file ends inside member {member.name!r}")
+        left -= len(block)
+        unpack.feed(block, stopped)
+    unpack.end()
+
+
+class _Sum:
+    """Size and CRC of the bytes of a member; never more of them than it says it has."""
+
+    def __init__(self, member: Member) -> None:
+        self._member = member
+        self._crc = 0
+        self._size = 0
+
+    def feed(self, block: bytes, stopped: Callable[[], bool]) -> None:
+        self._size += len(block)
+        if self._size > self._member.size:
+            raise Corrupt(f"member {self._member.name!r} unpacks to more than the {self._member.size} bytes it says")
+        self._crc = zlib.crc32(block, self._crc)
+
+    def end(self) -> None:
+        member = self._member
+        if self._size != member.size:
+            raise Corrupt(f"member {member.name!r} has {self._size} bytes, the directory says {member.size}")
+        if self._crc != member.crc:
+            raise Corrupt(f"member {member.name!r} has CRC {self._crc:08x}, the directory says {member.crc:08x}")
+
+
+class _Inflate(_Sum):
+    """The same of a deflated member."""
+
+    def __init__(self, member: Member) -> None:
+        super().__init__(member)
+        self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
+
+    def feed(self, block: bytes, stopped: Callable[[], bool]) -> None:
+        while block and not self._stream.eof:
+            if stopped():
+                raise Stopped
+            super().feed(self._unpack(block), stopped)
+            block = self._stream.unconsumed_tail
+        if block or self._stream.unused_data:
+            raise Corrupt(f"member {self._member.name!r} is followed by bytes that belong to nothing")
+
+    def end(self) -> None:
+        # What one call was not allowed to give stays inside zlib when its input is used up.
+        while not self._stream.eof:
+            unpacked = self._unpack(b"")
+            if not unpacked and not self._stream.eof:
+                raise Corrupt(f"member {self._member.name!r} is cut off: its deflated data does not end")
+            super().feed(unpacked, lambda: False)
+        super().end()
+
+    def _unpack(self, block: bytes) -> bytes:
+        try:
+            return self._stream.decompress(block, _UNPACKED)
+        except zlib.error as error:
+            raise Corrupt(f"member {self._member.name!r} is not deflated data: {error}") from error

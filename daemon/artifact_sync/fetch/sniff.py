@@ -1,0 +1,77 @@
+"""What came instead of an archive, told by its first bytes.
+
+A login page, a JSON error or an object store's XML error can arrive with status 200, and the name ``artifacts.zip`` proves
+nothing: https://gitlab.com/gitlab-org/gitlab/-/issues/29118 is a 404 body saved as a zip.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from artifact_sync.errors import Corrupt, NotAnArchive
+
+__all__ = ["HEAD", "refuse_page", "require_zip"]
+
+#: First bytes looked at.
+HEAD = 512
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_SHOWN = 60
+_PAGE = (b"<!doctype html", b"<html")
+_PAGE_SUFFIXES = {".htm", ".html", ".shtml", ".xhtml", ".xht"}
+_LOGIN = (b"/users/sign_in", b"new_user", b"sign in", b"login")
+_OTHER_FORMAT = "The job's archive was uploaded in another format than zip, or was compressed on the way."
+#: (first bytes in lower case, what it is, what to do)
+_KNOWN = (
+    ((b"\x1f\x8b",), "gzip data", _OTHER_FORMAT),
+    ((b"\x28\xb5\x2f\xfd",), "zstandard data", _OTHER_FORMAT),
+    ((b"\xfd7zxz\x00",), "xz data", _OTHER_FORMAT),
+    ((b"pk\x07\x08",), "a part of a split zip", _OTHER_FORMAT),
+    (_PAGE, "an HTML page", "A proxy or a maintenance page answers in GitLab's place; open the URL in a browser."),
+    (
+        (b"<?xml", b"<error"),
+        "an XML document",
+        "The object store refused the download; the server's administrator can see why.",
+    ),
+    ((b"{", b"["), "JSON", "The server answered with a message instead of the archive."),
+)
+
+
+def require_zip(head: bytes, *, content_type: str = "") -> None:
+    """Raise NotAnArchive, saying what came, unless ``head`` (the first ``HEAD`` bytes) begins a zip, empty ones included."""
+    if head.startswith(_ZIP):
+        return
+    kind, hint = _what(head)
+    typed = f" (Content-Type {content_type})" if content_type else ""
+    shown = f"; it begins {_printable(head)}" if head else ""
+    raise NotAnArchive(f"expected a zip archive, got {kind}{typed}{shown}", hint=hint)
+
+
+def refuse_page(head: bytes, *, content_type: str, path: str) -> None:
+    """Raise Corrupt when an HTML page came for a log or a file that is none.
+
+    GitLab sends a log as text/plain and a file from an archive with the type of its suffix (workhorse
+    internal/artifacts/entry.go), so a page of type text/html is somebody else's.
+    """
+    page = content_type.startswith("text/html") and head.lstrip().lower().startswith(_PAGE)
+    if page and PurePosixPath(path).suffix.lower() not in _PAGE_SUFFIXES:
+        kind, hint = _what(head)
+        raise Corrupt(
+            f"expected {path}, got {kind} (Content-Type {content_type}); it begins {_printable(head)}", hint=hint
+        )
+
+
+def _what(head: bytes) -> tuple[str, str]:
+    """(what it is, what to do)."""
+    if not head:
+        return "nothing (0 bytes)", "The file may be missing from the server's storage; open the job's page to see."
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith(_PAGE) and any(word in text for word in _LOGIN):
+        return "a login page", "The token does not open this download, or a proxy asks for a login; check the token."
+    for begins, kind, hint in _KNOWN:
+        if text.startswith(begins):
+            return kind, hint
+    return "something else", "Something between here and GitLab changed the answer; open the URL in a browser."
+
+
+def _printable(head: bytes) -> str:
+    return ascii(head[:_SHOWN].decode("latin-1"))
