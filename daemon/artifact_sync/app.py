@@ -1,0 +1,128 @@
+"""The composition root: settings become adapters, and adapters an engine. Nobody else builds adapters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from artifact_sync.config import Settings, Token
+from artifact_sync.core.events import Emit
+from artifact_sync.core.rules import Rule
+from artifact_sync.engine import Engine, EnginePolicy
+from artifact_sync.fetch import Fetcher, FetchPolicy
+from artifact_sync.gitlab import (
+    Client,
+    ClientOptions,
+    CredentialToken,
+    EnvToken,
+    FileToken,
+    NoToken,
+    ServerClock,
+    TokenKind,
+    TokenSource,
+)
+from artifact_sync.ports import Clock, Remote, State
+from artifact_sync.queue import EmbeddedQueue
+from artifact_sync.state import SqliteState
+from artifact_sync.store import LocalStore
+
+__all__ = ["Reading", "build", "read"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What commands need that change nothing. The state is empty where there is none yet."""
+
+    remote: Remote
+    state: State
+    clock: Clock
+    rules: tuple[Rule, ...]
+    policy: EnginePolicy
+
+
+@asynccontextmanager
+async def build(settings: Settings, *, emit: Emit) -> AsyncIterator[Engine]:
+    """An engine on the configured store, recovered and ready; everything is closed behind it.
+
+    Raises StoreLocked, StoreError, StateError, NoSpace.
+    """
+    clock = ServerClock()
+    async with AsyncExitStack() as stack:
+        min_free = settings.store.min_free
+        store = await stack.enter_async_context(LocalStore.open(settings.store_path, min_free=min_free))
+        state = await stack.enter_async_context(SqliteState.open(settings.state_path))
+        remote = await stack.enter_async_context(Client(_options(settings), clock=clock))
+        policy = FetchPolicy(min_rate=settings.downloads.min_rate, min_free=min_free)
+        engine = Engine(
+            remote=remote,
+            store=store,
+            state=state,
+            queue=EmbeddedQueue(state),
+            fetcher=Fetcher(remote, store, state, clock=clock, policy=policy, emit=emit),
+            clock=clock,
+            rules=settings.compiled_rules,
+            policy=_policy(settings),
+            emit=emit,
+        )
+        await engine.recover()
+        yield engine
+
+
+@asynccontextmanager
+async def read(settings: Settings) -> AsyncIterator[Reading]:
+    """GitLab and the state, beside a daemon that may be running. Raises StateError."""
+    clock = ServerClock()
+    async with AsyncExitStack() as stack:
+        path = settings.state_path
+        if not path.exists():
+            # Looking must not make anything where the user will put it.
+            path = Path(stack.enter_context(TemporaryDirectory(prefix="artifact-sync-"))) / "empty.db"
+        state = await stack.enter_async_context(SqliteState.open(path))
+        remote = await stack.enter_async_context(Client(_options(settings), clock=clock))
+        yield Reading(remote=remote, state=state, clock=clock, rules=settings.compiled_rules, policy=_policy(settings))
+
+
+def _options(settings: Settings) -> ClientOptions:
+    gitlab = settings.gitlab
+    return ClientOptions(
+        base_url=gitlab.url,
+        token=_token(gitlab.token),
+        keep_token=_token(gitlab.keep_token) if gitlab.keep_token else None,
+        ca_file=gitlab.ca_file,
+        proxy=gitlab.proxy,
+        per_minute=gitlab.requests.per_minute,
+        keep_share=gitlab.requests.keep_share,
+        concurrency=gitlab.requests.concurrency,
+        timeout=gitlab.requests.timeout.total_seconds(),
+        redirect_hosts=gitlab.redirect_hosts,
+    )
+
+
+def _token(token: Token) -> TokenSource:
+    kind = TokenKind(token.kind)
+    if kind is TokenKind.NONE:
+        return NoToken()
+    if token.file is not None:
+        return FileToken(token.file, kind)
+    if token.credential is not None:
+        return CredentialToken(token.credential, kind)
+    return EnvToken(token.env or "GITLAB_TOKEN", kind)
+
+
+def _policy(settings: Settings) -> EnginePolicy:
+    poll, downloads = settings.poll, settings.downloads
+    rules = json.dumps(settings.effective()["rules"], sort_keys=True)
+    return EnginePolicy(
+        rules=hashlib.sha256(rules.encode()).hexdigest()[:16],
+        interval=poll.interval,
+        backfill=poll.horizon,
+        settle=poll.settle,
+        downloads=downloads.concurrency,
+        attempts=downloads.attempts,
+        polls=max(1, settings.gitlab.requests.concurrency // 2),
+    )

@@ -1,0 +1,8 @@
+"""The engine: discovery, queue workers, keeper and recovery, over ports alone."""
+
+from artifact_sync.engine.engine import Engine, SyncReport
+from artifact_sync.engine.policy import EnginePolicy
+from artifact_sync.engine.preview import Explanation, Planned, explained, planned
+from artifact_sync.engine.projects import resolve
+
+__all__ = ["Engine", "EnginePolicy", "Explanation", "Planned", "SyncReport", "explained", "planned", "resolve"]

@@ -1,0 +1,217 @@
+"""The daemon's heart: discovery fills the queue, workers empty it, the keeper wins them time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import anyio
+from anyio.abc import TaskGroup
+
+from artifact_sync.core.events import Emit, ProjectFailed, ProjectFound
+from artifact_sync.core.model import Project
+from artifact_sync.core.rules import Rule
+from artifact_sync.engine.discovery import Discovery
+from artifact_sync.engine.groups import single_error
+from artifact_sync.engine.keeper import Keeper
+from artifact_sync.engine.policy import EnginePolicy
+from artifact_sync.engine.preview import Explanation, explained
+from artifact_sync.engine.projects import Resolved, resolve
+from artifact_sync.engine.recovery import recover
+from artifact_sync.engine.workers import Fetches, Workers
+from artifact_sync.errors import RemoteError
+from artifact_sync.ports import Clock, Queue, Remote, State, Store
+
+__all__ = ["Engine", "SyncReport"]
+
+#: A project whose polls fail is asked less and less, down to once in this time.
+_LONGEST_BACKOFF = timedelta(minutes=30)
+
+
+@dataclass(slots=True, kw_only=True)
+class SyncReport:
+    """What one pass did."""
+
+    projects: int = 0
+    published: int = 0
+    published_bytes: int = 0
+    failed: int = 0
+    #: What could not be looked at, each with its reason.
+    problems: list[RemoteError] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that the rules select is mirrored."""
+        return not self.failed and not self.problems
+
+
+class Engine:
+    """Works on one store with one state. Use ``recover`` first, then ``sync`` or ``run``."""
+
+    def __init__(
+        self,
+        *,
+        remote: Remote,
+        store: Store,
+        state: State,
+        queue: Queue,
+        fetcher: Fetches,
+        clock: Clock,
+        rules: Sequence[Rule],
+        policy: EnginePolicy,
+        emit: Emit,
+    ) -> None:
+        self._remote = remote
+        self._store = store
+        self._state = state
+        self._queue = queue
+        self._clock = clock
+        self._rules = rules
+        self._policy = policy
+        self._emit = emit
+        self._workers = Workers(queue=queue, store=store, fetcher=fetcher, clock=clock, policy=policy, emit=emit)
+        self._keeper = Keeper(remote=remote, state=state, clock=clock, policy=policy, emit=emit)
+        self._discovery = Discovery(remote=remote, state=state, clock=clock, rules=rules, policy=policy, emit=emit)
+        self._polls = anyio.CapacityLimiter(policy.polls)
+
+    async def recover(self) -> None:
+        """Finish what the run before left. Raises StateError, StoreDamaged, NoSpace."""
+        self._emit(await recover(store=self._store, state=self._state, queue=self._queue, clock=self._clock))
+
+    async def sync(self) -> SyncReport:
+        """One complete pass: every project to its horizon, every transfer to its end.
+
+        Failed transfers are tried ``policy.attempts`` times, and again in the next pass. Raises CredentialRefused,
+        NoSpace, StateError, StoreDamaged; a RemoteError when no project could be asked at all.
+        """
+        report = SyncReport()
+        await self._queue.revive()
+        finish = anyio.Event()
+        with single_error():
+            async with anyio.create_task_group() as keeping:
+                keeping.start_soon(self._keeper.run)
+                async with anyio.create_task_group() as working:
+                    working.start_soon(self._workers.run, finish)
+                    await self._look_at_all(report)
+                    finish.set()
+                    self._workers.wake()
+                # What is due in this moment is called; what comes later is the daemon's, or the next pass's.
+                await self._keeper.due()
+                keeping.cancel_scope.cancel()
+        tally = self._workers.tally
+        report.published, report.published_bytes, report.failed = tally.published, tally.published_bytes, tally.failed
+        if report.problems and not report.projects and not report.published:
+            raise report.problems[0]
+        return report
+
+    async def _look_at_all(self, report: SyncReport) -> None:
+        resolved = await self._resolved()
+        report.problems += resolved.failures
+        async with anyio.create_task_group() as looking:
+            for project in resolved.projects.values():
+                looking.start_soon(self._pass, project, report)
+
+    async def _pass(self, project: Project, report: SyncReport) -> None:
+        async with self._polls:
+            try:
+                await self._discovery.poll(project)
+                self._found()
+                while await self._discovery.backfill(project):
+                    self._found()
+            except RemoteError as error:
+                self._project_failed(project, error)
+                report.problems.append(error)
+            else:
+                report.projects += 1
+            self._found()
+
+    async def run(self) -> None:
+        """Follow GitLab until cancelled. Raises StateError; StoreDamaged after several in a row."""
+        with single_error():
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._workers.run)
+                group.start_soon(self._keeper.run)
+                group.start_soon(self._revive)
+                await self._follow_projects(group)
+
+    async def explain(self, project_id: int, job_id: int) -> Explanation:
+        """One job, judged by every rule. Raises what Remote and State raise."""
+        project = await self._remote.project(project_id)
+        return await explained(
+            project, job_id, remote=self._remote, state=self._state, clock=self._clock, rules=self._rules
+        )
+
+    async def _follow_projects(self, group: TaskGroup) -> None:
+        followed: dict[int, anyio.CancelScope] = {}
+        wait = self._policy.interval
+        while True:
+            try:
+                resolved = await self._resolved()
+            except RemoteError as error:
+                self._emit(ProjectFailed(project="all projects", error=str(error), hint=error.hint))
+                await self._clock.sleep(wait.total_seconds())
+                wait = min(2 * wait, self._policy.resolve_every)
+                continue
+            for project_id, project in resolved.projects.items():
+                if project_id not in followed:
+                    followed[project_id] = anyio.CancelScope()
+                    group.start_soon(self._follow, project, followed[project_id])
+            # One that is not listed now may be invisible for a moment, so it is followed on as long as the rest fails.
+            if not resolved.failures:
+                for project_id in followed.keys() - resolved.projects.keys():
+                    followed.pop(project_id).cancel()
+            wait = self._policy.interval if resolved.failures else self._policy.resolve_every
+            await self._clock.sleep(wait.total_seconds())
+
+    async def _follow(self, project: Project, scope: anyio.CancelScope) -> None:
+        with scope:
+            await self._clock.sleep(random.random() * min(1.0, self._policy.interval.total_seconds()))
+            failures = 0
+            while True:
+                due = self._clock.now() + self._policy.interval
+                try:
+                    async with self._polls:
+                        await self._discovery.poll(project)
+                    self._found()
+                    await self._history(project, until=due)
+                    failures = 0
+                except RemoteError as error:
+                    self._project_failed(project, error)
+                    failures += 1
+                    due = self._clock.now() + min(self._policy.interval * (1 << min(failures, 16)), _LONGEST_BACKOFF)
+                await self._clock.sleep(await self._until(project, due))
+
+    async def _history(self, project: Project, *, until: datetime) -> None:
+        """Pages of history until it is time to look at what is new."""
+        while self._clock.now() < until:
+            async with self._polls:
+                more = await self._discovery.backfill(project)
+            self._found()
+            if not more:
+                return
+
+    async def _until(self, project: Project, due: datetime) -> float:
+        look = await self._state.next_look(project.id)
+        soonest = min(due, look) if look is not None else due
+        return max(0.0, (soonest - self._clock.now()).total_seconds())
+
+    async def _revive(self) -> None:
+        while True:
+            await self._queue.revive()
+            self._workers.wake()
+            await self._clock.sleep(self._policy.revive_every.total_seconds())
+
+    async def _resolved(self) -> Resolved:
+        resolved = await resolve(self._remote, self._rules, self._emit)
+        for project in resolved.projects.values():
+            self._emit(ProjectFound(project_id=project.id, path=project.path_with_namespace))
+        return resolved
+
+    def _found(self) -> None:
+        self._workers.wake()
+        self._keeper.wake()
+
+    def _project_failed(self, project: Project, error: RemoteError) -> None:
+        self._emit(ProjectFailed(project=project.path_with_namespace, error=str(error), hint=error.hint))

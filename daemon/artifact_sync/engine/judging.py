@@ -1,0 +1,159 @@
+"""From a page of jobs to what is to be brought over, kept and watched. Reads GitLab where a page does not tell enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from artifact_sync.core.model import Candidate, Job, KeepDue, Project, Transfer
+from artifact_sync.core.planning import keeps, plan
+from artifact_sync.core.rules import Decision, Rule, explain
+from artifact_sync.errors import NotFound
+from artifact_sync.ports import Priority, Remote
+
+__all__ = ["Findings", "Judge", "Walk", "all_before", "latest_ids"]
+
+#: Names a walk remembers before it asks GitLab instead.
+_REMEMBERED = 200_000
+
+
+class Walk:
+    """One walk through a project's jobs, newest first: whoever comes later under the same name was retried.
+
+    The project's list has superseded jobs without marking them. A retry is a new job of the same name in the same
+    pipeline, so its id is higher and a walk that began at the newest has met it before.
+    """
+
+    def __init__(self, *, from_top: bool) -> None:
+        self._complete = from_top
+        self._met: set[tuple[int, str]] = set()
+
+    def retried(self, job: Job) -> bool | None:
+        """Whether the job was superseded; None when this walk cannot know."""
+        if job.pipeline is None:
+            return False
+        if (job.pipeline.id, job.name) in self._met:
+            return True
+        return False if self._complete else None
+
+    def meet(self, job: Job) -> None:
+        """Remember a job that a rule may want, for those behind it."""
+        if len(self._met) >= _REMEMBERED:
+            self._met.clear()
+            self._complete = False
+        if job.pipeline is not None:
+            self._met.add((job.pipeline.id, job.name))
+
+
+@dataclass(slots=True, kw_only=True)
+class Findings:
+    """What a page of jobs brought."""
+
+    jobs: int = 0
+    selected: int = 0
+    transfers: list[Transfer] = field(default_factory=list)
+    keeps: list[KeepDue] = field(default_factory=list)
+    #: Pipelines with jobs that may still come to be selected.
+    pending: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Judges candidates by the rules."""
+
+    remote: Remote
+    rules: Sequence[Rule]
+    poll_interval: timedelta
+    settle: timedelta
+
+    async def page(
+        self,
+        project: Project,
+        jobs: Iterable[Job],
+        walk: Walk,
+        *,
+        now: datetime,
+        horizon: datetime | None,
+        backfill: bool,
+        priority: Priority,
+    ) -> Findings:
+        """Jobs of the project's list, newest first. Those that ended before ``horizon`` are left alone.
+
+        Raises what Remote.pipeline_jobs raises.
+        """
+        findings = Findings()
+        unknown: list[Candidate] = []
+        for job in jobs:
+            findings.jobs += 1
+            candidate = Candidate(project=project, job=job, retried=walk.retried(job))
+            decisions = explain(candidate, self.rules, now)
+            if not any(decision.hopeful for decision in decisions):
+                continue
+            walk.meet(job)
+            if not self._ended(job, now):
+                if job.pipeline is not None:
+                    findings.pending.add(job.pipeline.id)
+            elif horizon is None or (job.finished_at or job.created_at or now) >= horizon:
+                if any(decision.undecided for decision in decisions):
+                    unknown.append(candidate)
+                else:
+                    self._take(findings, candidate, decisions, backfill=backfill)
+        for candidate in await self._told_apart(project, unknown, priority):
+            self._take(findings, candidate, explain(candidate, self.rules, now), backfill=backfill)
+        return findings
+
+    def latest(self, project: Project, jobs: Iterable[Job], *, now: datetime) -> Findings:
+        """Jobs of a pipeline's list without retried ones."""
+        findings = Findings()
+        for job in jobs:
+            findings.jobs += 1
+            candidate = Candidate(project=project, job=job, retried=False)
+            decisions = explain(candidate, self.rules, now)
+            if self._ended(job, now):
+                self._take(findings, candidate, decisions, backfill=False)
+            elif job.pipeline is not None and any(decision.hopeful for decision in decisions):
+                findings.pending.add(job.pipeline.id)
+        return findings
+
+    def _ended(self, job: Job, now: datetime) -> bool:
+        """Finished, and for as long as is asked for."""
+        if not job.finished:
+            return False
+        return not self.settle or job.finished_at is None or now - job.finished_at >= self.settle
+
+    def _take(self, findings: Findings, candidate: Candidate, decisions: Sequence[Decision], *, backfill: bool) -> None:
+        transfers = plan(candidate, decisions, backfill=backfill)
+        if transfers:
+            findings.selected += 1
+            findings.transfers += transfers
+            findings.keeps += keeps(candidate, decisions, poll_interval=self.poll_interval)
+
+    async def _told_apart(
+        self, project: Project, unknown: Sequence[Candidate], priority: Priority
+    ) -> tuple[Candidate, ...]:
+        """The same candidates, with ``retried`` known: one listing for each pipeline among them."""
+        latest: dict[int, set[int]] = {}
+        for pipeline_id in dict.fromkeys(c.job.pipeline.id for c in unknown if c.job.pipeline):
+            latest[pipeline_id] = await latest_ids(self.remote, project.id, pipeline_id, priority)
+        return tuple(
+            Candidate(project=project, job=c.job, retried=c.job.id not in latest[c.job.pipeline.id])
+            for c in unknown
+            if c.job.pipeline
+        )
+
+
+async def latest_ids(remote: Remote, project_id: int, pipeline_id: int, priority: Priority) -> set[int]:
+    """Ids of a pipeline's jobs that no retry superseded; empty for a pipeline that is gone."""
+    ids: set[int] = set()
+    try:
+        async for page in remote.pipeline_jobs(project_id, pipeline_id, priority=priority):
+            ids |= {job.id for job in page.items}
+    except NotFound:
+        return set()
+    return ids
+
+
+def all_before(jobs: Sequence[Job], horizon: datetime | None) -> bool:
+    """Whether history ends here: ids grow with creation, so all that follow were created earlier still."""
+    return horizon is not None and all(job.created_at is not None and job.created_at < horizon for job in jobs)

@@ -1,0 +1,135 @@
+"""Ask GitLab to keep what would expire before it is mirrored.
+
+Its own task with its own place in the request budget, so that no download can starve it. A keep is believed only when the
+job, read again, has no expiry and still lists its archive: the answer to the call itself does not tell
+(https://docs.gitlab.com/api/job_artifacts/#keep-artifacts; it is 404 once the expiry has passed, even where the files
+are still there).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import anyio
+
+from artifact_sync.core.events import Emit, Kept
+from artifact_sync.core.model import Job, KeepDue, KeepResult
+from artifact_sync.engine.bell import Bell
+from artifact_sync.engine.policy import EnginePolicy
+from artifact_sync.errors import Denied, NotFound, RemoteError
+from artifact_sync.ports import Clock, KeepEntry, Priority, Remote, State
+
+__all__ = ["Keeper"]
+
+_LOOK = 5.0
+_BATCH = 50
+#: Of the time that is left, the part after which a failed keep is tried again.
+_TRIES_LEFT = 4
+_LEAST_WAIT = timedelta(seconds=1)
+_FIRST_WAIT = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    result: KeepResult
+    detail: str = ""
+    #: Whether it makes sense to call again.
+    again: bool = False
+
+
+class Keeper:
+    """Calls the keeps that are due."""
+
+    def __init__(self, *, remote: Remote, state: State, clock: Clock, policy: EnginePolicy, emit: Emit) -> None:
+        self._remote = remote
+        self._state = state
+        self._clock = clock
+        self._emit = emit
+        self._limiter = anyio.CapacityLimiter(policy.keeps)
+        self._bell = Bell()
+
+    def wake(self) -> None:
+        """There may be a keep that is due."""
+        self._bell.ring()
+
+    async def run(self) -> None:
+        """Call keeps as they come due, until cancelled. Raises StateError."""
+        while True:
+            if not await self.due():
+                soonest = await self._state.next_keep()
+                left = _LOOK if soonest is None else (soonest - self._clock.now()).total_seconds()
+                await self._bell.wait(min(_LOOK, max(0.05, left)))
+
+    async def due(self) -> int:
+        """Call what is due now, soonest expiry first; how many."""
+        due = await self._state.due_keeps(self._clock.now(), _BATCH)
+        async with anyio.create_task_group() as group:
+            for keep in due:
+                group.start_soon(self._keep, keep)
+        return len(due)
+
+    async def _keep(self, due: KeepDue) -> None:
+        async with self._limiter:
+            ending = await self._called(due)
+        now = self._clock.now()
+        again_at = self._again_at(due, now) if ending.again else None
+        kept = ending.result is KeepResult.KEPT
+        entry = KeepEntry(
+            at=now,
+            project_id=due.project_id,
+            project_path=due.project_path,
+            job_id=due.job_id,
+            job_name=due.job_name,
+            rule=due.rule,
+            reason="the rule always keeps" if due.always else f"not mirrored, and expires {due.expire_at.isoformat()}",
+            expire_at=due.expire_at,
+            result=ending.result,
+            detail=ending.detail,
+        )
+        expire_at = None if kept else due.expire_at
+        await self._state.keep_done(due, entry, again_at=again_at, expire_at=expire_at)
+        self._emit(
+            Kept(
+                project=due.project_path,
+                job_id=due.job_id,
+                job=due.job_name,
+                rule=due.rule,
+                expire_at=due.expire_at,
+                result=ending.result,
+                detail=ending.detail,
+            )
+        )
+
+    async def _called(self, due: KeepDue) -> _Ending:
+        try:
+            await self._remote.keep(due.project_id, due.job_id)
+            job = await self._job(due)
+        except NotFound as error:
+            # Too late, or there is no archive any more: only the download can save it now.
+            return _Ending(KeepResult.EXPIRED, str(error))
+        except Denied as error:
+            return _Ending(KeepResult.DENIED, await self._why_denied(due, error), again=True)
+        except RemoteError as error:
+            return _Ending(KeepResult.FAILED, str(error), again=True)
+        if job.artifacts_expire_at is None and job.archive is not None:
+            return _Ending(KeepResult.KEPT)
+        shown = job.artifacts_expire_at.isoformat() if job.artifacts_expire_at else "no archive listed"
+        return _Ending(KeepResult.UNCONFIRMED, f"after the call the job shows: {shown}", again=job.archive is not None)
+
+    async def _job(self, due: KeepDue) -> Job:
+        return await self._remote.job(due.project_id, due.job_id, priority=Priority.KEEP)
+
+    async def _why_denied(self, due: KeepDue, error: Denied) -> str:
+        """A 403 for a write is no proof of missing rights: GitLab in maintenance answers reads, and refuses writes."""
+        try:
+            await self._job(due)
+        except RemoteError as also:
+            return f"{error}; reading the job fails too: {also}"
+        return f"{error}; the job can be read: the token may not keep, or GitLab is in maintenance"
+
+    def _again_at(self, due: KeepDue, now: datetime) -> datetime | None:
+        left = due.expire_at - now
+        if left <= timedelta():
+            return None
+        return now + max(_LEAST_WAIT, min(_FIRST_WAIT * (1 << min(due.attempts, 16)), left / _TRIES_LEFT))

@@ -1,0 +1,39 @@
+"""How the engine works, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+__all__ = ["EnginePolicy"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnginePolicy:
+    """Limits and intervals. Durations in seconds where they are numbers."""
+
+    #: Between two polls of a project.
+    interval: timedelta = timedelta(minutes=1)
+    #: How far back the first pass goes; None: to the beginning; zero: not at all.
+    backfill: timedelta | None = timedelta(days=30)
+    #: Identifies the rules; history is walked again when it changes.
+    rules: str = ""
+    #: Wait after a job has finished.
+    settle: timedelta = timedelta()
+    #: Transfers at the same time.
+    downloads: int = 8
+    #: Attempts before a transfer is left to a later pass.
+    attempts: int = 8
+    #: Projects listed at the same time.
+    polls: int = 8
+    #: Keeps called at the same time.
+    keeps: int = 4
+    #: First and longest wait before a transfer is tried again.
+    retry_base: float = 2.0
+    retry_cap: float = 300.0
+    #: Longest wait between two looks at a pipeline in which nothing happens.
+    longest_look: timedelta = timedelta(minutes=30)
+    #: How often the daemon asks which projects there are.
+    resolve_every: timedelta = timedelta(minutes=10)
+    #: How often the daemon tries again what had failed in every attempt.
+    revive_every: timedelta = timedelta(hours=6)

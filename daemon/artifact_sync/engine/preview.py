@@ -1,0 +1,92 @@
+"""What a pass would do, and why a job is taken or not: reads GitLab and the state, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from artifact_sync.core.model import Candidate, KeepDue, Project, Transfer
+from artifact_sync.core.rules import Decision, Rule, explain
+from artifact_sync.engine.judging import Judge, Walk, all_before, latest_ids
+from artifact_sync.engine.policy import EnginePolicy
+from artifact_sync.ports import Clock, KeepEntry, Priority, QueuedTransfer, Remote, State
+
+__all__ = ["Explanation", "Planned", "explained", "planned"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A transfer of the next pass. ``known`` is where it stands already, if anywhere."""
+
+    transfer: Transfer
+    known: QueuedTransfer | None
+    keeps: tuple[KeepDue, ...]
+
+    @property
+    def size(self) -> int | None:
+        """Bytes, as far as GitLab announces them."""
+        sizes = [item.size for item in self.transfer.items if item.size is not None]
+        return sum(sizes) if sizes else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Everything that is known about one job."""
+
+    candidate: Candidate
+    decisions: tuple[Decision, ...]
+    transfers: tuple[QueuedTransfer, ...]
+    keeps: tuple[KeepEntry, ...]
+
+
+async def planned(
+    project: Project,
+    *,
+    remote: Remote,
+    state: State | None,
+    clock: Clock,
+    rules: Sequence[Rule],
+    policy: EnginePolicy,
+) -> AsyncIterator[Planned]:
+    """Every transfer that a pass over the project would find, newest first. Raises what Remote and State raise."""
+    now = clock.now()
+    horizon = None if policy.backfill is None else now - policy.backfill
+    judge = Judge(remote=remote, rules=rules, poll_interval=policy.interval, settle=policy.settle)
+    walk = Walk(from_top=True)
+    async for page in remote.project_jobs(project.id):
+        found = await judge.page(
+            project, page.items, walk, now=now, horizon=horizon, backfill=False, priority=Priority.POLL
+        )
+        for transfer in found.transfers:
+            known = await _known(state, transfer)
+            keeps = tuple(keep for keep in found.keeps if keep.job_id == transfer.job.id)
+            yield Planned(transfer=transfer, known=known, keeps=keeps)
+        if all_before(page.items, horizon):
+            return
+
+
+async def _known(state: State | None, transfer: Transfer) -> QueuedTransfer | None:
+    if state is None:
+        return None
+    known = await state.find(transfer.project_id, transfer.job.id)
+    return next((queued for queued in known if queued.transfer.dest.startswith(transfer.dest)), None)
+
+
+async def explained(
+    project: Project, job_id: int, *, remote: Remote, state: State | None, clock: Clock, rules: Sequence[Rule]
+) -> Explanation:
+    """The live job judged by every rule, and what the state knows of it. Raises what Remote and State raise."""
+    job = await remote.job(project.id, job_id)
+    retried = False
+    if job.pipeline is not None:
+        retried = job.id not in await latest_ids(remote, project.id, job.pipeline.id, Priority.POLL)
+    candidate = Candidate(project=project, job=job, retried=retried)
+    keeps: list[KeepEntry] = []
+    if state is not None:
+        keeps = [entry async for entry in state.keeps() if (entry.project_id, entry.job_id) == (project.id, job_id)]
+    return Explanation(
+        candidate=candidate,
+        decisions=explain(candidate, rules, clock.now()),
+        transfers=await state.find(project.id, job_id) if state is not None else (),
+        keeps=tuple(keeps),
+    )

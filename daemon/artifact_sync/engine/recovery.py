@@ -1,0 +1,46 @@
+"""What the start makes of the run before: every publication is finished, every part can be resumed or is gone."""
+
+from __future__ import annotations
+
+from artifact_sync.core.events import Recovered
+from artifact_sync.ports import Clock, Publication, Queue, QueuedTransfer, State, Store, TransferState
+
+__all__ = ["recover"]
+
+
+async def recover(*, store: Store, state: State, queue: Queue, clock: Clock) -> Recovered:
+    """Steps R1 to R4. Raises StateError, StoreDamaged, NoSpace.
+
+    After a kill without power loss, files are visible that are not durable yet, so the store is synced before anything
+    is believed. A staged transfer whose files prove to be what was staged is published; any other starts over.
+    """
+    await store.sync()
+    republished = restarted = missing = 0
+    for queued in await state.unfinished():
+        if queued.state is TransferState.STAGED and await _republished(queued, store, queue, clock):
+            republished += 1
+        else:
+            await queue.release(queued.id)
+            restarted += 1
+    async for queued in state.published():
+        if not await store.exists(queued.transfer.dest, queued.files):
+            await queue.lost(queued.id)
+            missing += 1
+    resumable = await state.resumable()
+    strays = await store.sweep(lambda name: _transfer_of(name) in resumable)
+    return Recovered(republished=republished, restarted=restarted, strays_removed=strays, missing=missing)
+
+
+def _transfer_of(part: str) -> int | None:
+    identity = part.partition("-")[0]
+    return int(identity) if identity.isdigit() else None
+
+
+async def _republished(queued: QueuedTransfer, store: Store, queue: Queue, clock: Clock) -> bool:
+    there = await store.has(queued.transfer.dest, queued.files)
+    if not there and not await store.staged(queued.files):
+        return False
+    now = clock.now()
+    published = await store.publish(Publication(transfer=queued.transfer, files=queued.files, at=now))
+    await queue.publish(queued.id, published, now)
+    return True

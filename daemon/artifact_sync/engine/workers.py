@@ -1,0 +1,216 @@
+"""Workers bring transfers over: steps P0 to P7 of the publish protocol, in that order and nowhere else."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import anyio
+
+from artifact_sync.core.backoff import delay
+from artifact_sync.core.events import Emit, TransferEnded, TransferStarted
+from artifact_sync.core.model import StagedFile
+from artifact_sync.engine.bell import Bell
+from artifact_sync.engine.policy import EnginePolicy
+from artifact_sync.errors import ArtifactSyncError, Outcome, StateError, StoreDamaged, Transient
+from artifact_sync.ports import Clock, Publication, Queue, QueuedTransfer, Store
+
+__all__ = ["Fetches", "Tally", "Workers"]
+
+#: Seconds after which a worker looks at the queue without being woken.
+_LOOK = 5.0
+#: Seconds that everybody waits when the disk is full or the credential refused.
+_PAUSE = 30.0
+#: A 404 may come and go; after so many it is gone.
+_GONE_ATTEMPTS = 3
+#: Failures of the store's disk in a row after which the daemon ends, so that a supervisor sees it.
+_DAMAGES = 3
+#: At least so many tries fit in before a deadline.
+_TRIES_LEFT = 4
+
+
+class Fetches(Protocol):
+    """Steps P1 to P4."""
+
+    async def fetch(self, queued: QueuedTransfer) -> tuple[StagedFile, ...]:
+        """Bring every item into staging, verified and durable; raises what the errors module says about outcomes."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the workers have done so far."""
+
+    published: int = 0
+    published_bytes: int = 0
+    failed: int = 0
+    retries: int = 0
+
+
+class Workers:
+    """``policy.downloads`` workers on one queue."""
+
+    def __init__(
+        self, *, queue: Queue, store: Store, fetcher: Fetches, clock: Clock, policy: EnginePolicy, emit: Emit
+    ) -> None:
+        self._queue = queue
+        self._store = store
+        self._fetcher = fetcher
+        self._clock = clock
+        self._policy = policy
+        self._emit = emit
+        self._bell = Bell()
+        self._damages = 0
+        self._paused_until = 0.0
+        self._last_pause: ArtifactSyncError | None = None
+        self.tally = Tally()
+
+    def wake(self) -> None:
+        """There may be work."""
+        self._bell.ring()
+
+    async def run(self, finish: anyio.Event | None = None) -> None:
+        """Work until cancelled; with ``finish``, until it is set and nothing is left to try.
+
+        Raises StateError, StoreDamaged after several in a row; with ``finish`` also NoSpace and CredentialRefused,
+        because a single pass does not wait for a person.
+        """
+        async with anyio.create_task_group() as group:
+            for _ in range(self._policy.downloads):
+                group.start_soon(self._worker, finish)
+
+    async def _worker(self, finish: anyio.Event | None) -> None:
+        while True:
+            pause = self._paused_until - self._clock.monotonic()
+            if pause > 0:
+                if finish is not None and self._last_pause is not None:
+                    raise self._last_pause
+                await self._clock.sleep(pause)
+                continue
+            queued = await self._queue.claim(self._clock.now())
+            if queued is not None:
+                await self._transfer(queued)
+                continue
+            if finish is not None and finish.is_set() and not await self._queue.open_count():
+                self.wake()
+                return
+            await self._bell.wait(await self._idle())
+
+    async def _idle(self) -> float:
+        now = self._clock.now()
+        due = await self._queue.next_attempt(now)
+        return _LOOK if due is None else min(_LOOK, max(0.05, (due - now).total_seconds()))
+
+    async def _transfer(self, queued: QueuedTransfer) -> None:
+        transfer = queued.transfer
+        sizes = [item.size for item in transfer.items]
+        total = sum(size or 0 for size in sizes) if None not in sizes else None
+        self._emit(
+            TransferStarted(
+                transfer_id=queued.id,
+                project=transfer.project_path,
+                job_id=transfer.job.id,
+                job=transfer.job.name,
+                ref=transfer.job.ref,
+                dest=transfer.dest,
+                total=total,
+            )
+        )
+        began = self._clock.monotonic()
+        staged = False
+        try:
+            files = await self._fetcher.fetch(queued)
+            # The point of no return: from here on recovery can prove the files' identity and finishes the publication.
+            with anyio.CancelScope(shield=True):
+                await self._queue.stage(queued.id, files)
+                staged = True
+                now = self._clock.now()
+                published = await self._store.publish(Publication(transfer=transfer, files=files, at=now))
+                await self._queue.publish(queued.id, published, now)
+        except StateError:
+            raise
+        except ArtifactSyncError as error:
+            await self._failed(queued, error, self._clock.monotonic() - began)
+        except BaseException:
+            if not staged:
+                with anyio.CancelScope(shield=True):
+                    await self._queue.release(queued.id)
+            raise
+        else:
+            self._damages = 0
+            self.tally.published += 1
+            self.tally.published_bytes += published.size
+            self._ended(queued, Outcome.PUBLISHED, size=published.size, seconds=self._clock.monotonic() - began)
+            self.wake()
+
+    async def _failed(self, queued: QueuedTransfer, error: ArtifactSyncError, seconds: float) -> None:
+        outcome = error.outcome
+        if isinstance(error, StoreDamaged):
+            self._damages += 1
+            if self._damages >= _DAMAGES:
+                await self._queue.release(queued.id)
+                raise error
+        if outcome in {Outcome.CREDENTIAL, Outcome.NO_SPACE}:
+            # Nobody's download succeeds now, and none of them is to blame.
+            await self._queue.release(queued.id)
+            self._last_pause = error
+            self._paused_until = self._clock.monotonic() + _PAUSE
+            retry_at: datetime | None = self._clock.now() + timedelta(seconds=_PAUSE)
+        else:
+            retry_at = self._retry_at(queued, error)
+            await self._queue.fail(queued.id, outcome, str(error), retry_at=retry_at)
+            if retry_at is None:
+                self.tally.failed += 1
+            else:
+                self.tally.retries += 1
+        self._ended(queued, outcome, seconds=seconds, error=error, retry_at=retry_at)
+        self.wake()
+
+    def _retry_at(self, queued: QueuedTransfer, error: ArtifactSyncError) -> datetime | None:
+        attempts = queued.attempts + 1
+        gone = error.outcome is Outcome.GONE
+        if attempts >= (min(_GONE_ATTEMPTS, self._policy.attempts) if gone else self._policy.attempts):
+            return None
+        if error.outcome.final and not gone:
+            return None
+        now = self._clock.now()
+        wait = delay(
+            attempts,
+            base=self._policy.retry_base,
+            cap=self._policy.retry_cap,
+            jitter=random.random(),
+            retry_after=error.retry_after if isinstance(error, Transient) else None,
+        )
+        deadline = queued.transfer.deadline
+        if deadline is not None and deadline > now:
+            wait = min(wait, (deadline - now).total_seconds() / _TRIES_LEFT)
+        return now + timedelta(seconds=wait)
+
+    def _ended(
+        self,
+        queued: QueuedTransfer,
+        outcome: Outcome,
+        *,
+        seconds: float,
+        size: int = 0,
+        error: ArtifactSyncError | None = None,
+        retry_at: datetime | None = None,
+    ) -> None:
+        transfer = queued.transfer
+        self._emit(
+            TransferEnded(
+                transfer_id=queued.id,
+                project=transfer.project_path,
+                job_id=transfer.job.id,
+                job=transfer.job.name,
+                ref=transfer.job.ref,
+                dest=transfer.dest,
+                outcome=outcome,
+                size=size,
+                seconds=seconds,
+                error=str(error) if error else "",
+                hint=error.hint if error else "",
+                retry_at=retry_at,
+            )
+        )

@@ -1,0 +1,120 @@
+"""What others see: structured logs, and metrics. Both are subscribers to events."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from artifact_sync.core.events import (
+    Emit,
+    Event,
+    Kept,
+    ProjectFailed,
+    ProjectFound,
+    Received,
+    Recovered,
+    Selected,
+    Stopping,
+    TransferEnded,
+    TransferStarted,
+)
+from artifact_sync.errors import Outcome
+
+__all__ = ["configure", "fan_out", "log_events", "mask"]
+
+log = structlog.get_logger()
+
+#: Headers, parameters and the forms of GitLab's own tokens.
+_SECRETS = re.compile(
+    r"(?i)((?:private-token|job-token|authorization|private_token|job_token|access_token)[\"']?\s*[:=]\s*"
+    r"[\"']?(?:bearer\s+)?)[^\s\"',;&]+|\bgl[a-z]{2,8}-[\w.-]{10,}"
+)
+_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
+
+
+def mask(text: str) -> str:
+    """The text without credentials, and without the queries of URLs: those of signed ones are credentials."""
+    return _QUERY.sub(r"\1?...", _SECRETS.sub(lambda found: f"{found[1] or ''}[masked]", text))
+
+
+def _masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = mask(value)
+    return event
+
+
+def configure(*, form: str = "auto", level: str = "info") -> None:
+    """Set the log up on standard error: ``console``, ``json``, or by what standard error is (``auto``)."""
+    console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks if not console else structlog.processors.format_exc_info,
+            _masked,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def fan_out(*subscribers: Emit) -> Emit:
+    """One emitter that tells all of them, in order."""
+
+    def tell(event: Event) -> None:
+        for subscriber in subscribers:
+            subscriber(event)
+
+    return tell
+
+
+def log_events(event: Event) -> None:
+    """Write an event to the log, under one name for each happening."""
+    match event:
+        case ProjectFound():
+            log.debug("project.found", project=event.path, id=event.project_id)
+        case ProjectFailed():
+            log.warning("project.failed", project=event.project, error=event.error, hint=event.hint)
+        case Selected():
+            log.info("job.selected", **_named(event), rules=event.rules, dest=event.dest, late=event.late)
+        case TransferStarted():
+            log.debug("transfer.started", **_named(event), bytes=event.total)
+        case TransferEnded(outcome=Outcome.PUBLISHED):
+            log.info(
+                "transfer.published",
+                **_named(event),
+                dest=event.dest,
+                bytes=event.size,
+                seconds=round(event.seconds, 3),
+            )
+        case TransferEnded():
+            log.warning(
+                "transfer.failed",
+                **_named(event),
+                outcome=event.outcome.value,
+                error=event.error,
+                hint=event.hint,
+                retry_at=event.retry_at.isoformat() if event.retry_at else None,
+            )
+        case Kept():
+            log.info("job.kept", project=event.project, job=event.job_id, rule=event.rule, result=event.result.value)
+        case Recovered():
+            log.info("store.recovered", republished=event.republished, restarted=event.restarted, missing=event.missing)
+        case Stopping():
+            log.info("daemon.stopping", reason=event.reason)
+        case Received() | _:
+            pass
+
+
+def _named(event: Selected | TransferStarted | TransferEnded) -> dict[str, object]:
+    return {"project": event.project, "job": event.job_id, "name": event.job, "ref": event.ref}
