@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help demo run test lint format bench build lock clean
+.PHONY: help demo run test test-long lint format bench build lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -24,8 +24,11 @@ demo: $(READY) ## Mirror a simulated GitLab for a minute, and leave ./mirror to 
 run: $(READY) ## Run the daemon with ./artifact-sync.yaml (CONFIG=... for another)
 	@$(BIN)/artifact-sync run $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 
-test: lint ## Lint, types, import contracts and all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+test: lint ## Lint, types, import contracts, and all tests but the long ones
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not long" $(ARGS)
+
+test-long: $(READY) ## The tests that take minutes
+	@$(BIN)/python -m pytest -m long $(ARGS)
 
 lint: $(READY) ## ruff, mypy, import contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "Some files are not formatted; run: make format"; exit 1; }
@@ -38,7 +41,7 @@ format: $(READY) ## Format and apply safe fixes
 	@$(BIN)/ruff check --fix .
 
 bench: $(READY) ## Measure, and write bench/RESULTS.md
-	@$(BIN)/python bench/run.py $(ARGS)
+	@$(BIN)/python -m bench.run $(ARGS)
 
 build: $(READY) ## Wheel and sdist in dist/
 	@$(BIN)/python -m build --no-isolation --outdir dist .

@@ -16,9 +16,9 @@ from artifact_sync.core.events import (
     Kept,
     ProjectFailed,
     ProjectFound,
-    Received,
     Recovered,
     Selected,
+    Started,
     Stopping,
     TransferEnded,
     TransferStarted,
@@ -52,7 +52,9 @@ def _masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
 def configure(*, form: str = "auto", level: str = "info") -> None:
     """Set the log up on standard error: ``console``, ``json``, or by what standard error is (``auto``)."""
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if console else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -63,7 +65,8 @@ def configure(*, form: str = "auto", level: str = "info") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        # Looked up for each line: bars on a terminal put themselves before standard error while they are drawn.
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
 
@@ -78,11 +81,13 @@ def fan_out(*subscribers: Emit) -> Emit:
     return tell
 
 
-def log_events(event: Event) -> None:
+def log_events(event: Event) -> None:  # noqa: C901 - one case for each event
     """Write an event to the log, under one name for each happening."""
     match event:
+        case Started():
+            log.info("daemon.started", version=event.version, url=event.url, store=event.store)
         case ProjectFound():
-            log.debug("project.found", project=event.path, id=event.project_id)
+            log.info("project.found", project=event.path, id=event.project_id)
         case ProjectFailed():
             log.warning("project.failed", project=event.project, error=event.error, hint=event.hint)
         case Selected():
@@ -112,8 +117,6 @@ def log_events(event: Event) -> None:
             log.info("store.recovered", republished=event.republished, restarted=event.restarted, missing=event.missing)
         case Stopping():
             log.info("daemon.stopping", reason=event.reason)
-        case Received() | _:
-            pass
 
 
 def _named(event: Selected | TransferStarted | TransferEnded) -> dict[str, object]:

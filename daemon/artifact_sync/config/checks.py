@@ -79,10 +79,11 @@ def _places(settings: Settings) -> Iterator[Contradiction]:
         if place.path is not None and place.url is not None:
             paths = ((name, "path"), (name, "url"))
             yield _found((name, "url"), "both a path and a url", "keep one of them", because=paths)
-    inside = store.path is not None and state.path is not None and state.path.is_relative_to(store.path)
-    if inside:
-        what = "the state database lies inside the store"
-        yield _found(("state", "path"), what, "write a path outside of store.path", because=(("store", "path"),))
+    if store.path is not None and state.path is not None and store.path in state.path.parent.parents:
+        what = "the state database lies in a folder of the store"
+        yield _found(
+            ("state", "path"), what, "write a path beside or directly in store.path", because=(("store", "path"),)
+        )
 
 
 def _timing(settings: Settings) -> Iterator[Contradiction]:

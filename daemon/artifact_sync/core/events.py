@@ -19,6 +19,7 @@ __all__ = [
     "Received",
     "Recovered",
     "Selected",
+    "Started",
     "Stopping",
     "TransferEnded",
     "TransferStarted",
@@ -26,8 +27,17 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The daemon has its store and its state, and begins."""
+
+    version: str
+    url: str
+    store: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectFound:
-    """A project named by a rule is visible and will be followed."""
+    """A project named by a rule is visible for the first time, and will be followed."""
 
     project_id: int
     path: str
@@ -141,7 +151,8 @@ class Stopping:
 
 
 Event = (
-    ProjectFound
+    Started
+    | ProjectFound
     | ProjectFailed
     | Discovered
     | Selected

@@ -10,20 +10,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from artifact_sync.core.events import Discovered, Emit, Selected
 from artifact_sync.core.model import Job, Project
 from artifact_sync.core.rules import Rule
 from artifact_sync.engine.judging import Findings, Judge, Walk, all_before
 from artifact_sync.engine.policy import EnginePolicy
-from artifact_sync.errors import NotFound, Refused
+from artifact_sync.errors import CredentialRefused, NotFound, Refused, RemoteError, Throttled
 from artifact_sync.ports import Clock, Page, Priority, Progress, QueuedTransfer, Remote, State, WatchedPipeline
 
 __all__ = ["Discovery"]
 
 #: Doublings after which a look's interval is beyond any limit.
 _MANY_LOOKS = 20
+#: Pipelines that may fail before the rest of them is left to the next poll.
+_MANY_FAILURES = 3
+_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Discovery:
@@ -44,17 +47,19 @@ class Discovery:
         self._clock = clock
         self._policy = policy
         self._emit = emit
+        self._wants_retried = any(rule.when.retried for rule in rules)
         self._judge = Judge(remote=remote, rules=rules, poll_interval=policy.interval, settle=policy.settle)
         #: Walks whose history is still under way, so that it need not ask what was retried.
         self._walks: dict[int, Walk] = {}
 
-    async def poll(self, project: Project) -> None:
-        """Look at everything new, and at the pipelines whose time has come.
+    async def poll(self, project: Project, *, thorough: bool = False) -> None:
+        """Look at everything new, and at the pipelines whose time has come; at every watched one if ``thorough``.
 
         Raises what Remote and State raise; what was saved by then stays, and the next poll goes on.
         """
+        watched = await self._state.due_pipelines(project.id, _EVER if thorough else self._clock.now())
         await self._fresh(project)
-        await self._watched(project)
+        await self._watched(project, watched)
 
     async def backfill(self, project: Project) -> bool:
         """Look at one page of history; whether there is more. Raises as ``poll``."""
@@ -151,31 +156,52 @@ class Discovery:
             priority=Priority.BACKFILL if backfill else Priority.POLL,
         )
 
-    async def _watched(self, project: Project) -> None:
-        for watched in await self._state.due_pipelines(project.id, self._clock.now()):
+    async def _watched(self, project: Project, due: Sequence[WatchedPipeline]) -> None:
+        failures: list[RemoteError] = []
+        for watched in due:
             progress = await self._state.progress(project.id)
-            if progress is not None:
+            if progress is None:
+                return
+            try:
                 await self._look_at_pipeline(project, watched, progress)
+            except (CredentialRefused, Throttled):
+                raise
+            except RemoteError as error:
+                # One that cannot be read must not hide the others, so it goes behind them.
+                failures.append(error)
+                later = self._again(watched, looks=watched.looks + 1, seen=watched.seen)
+                await self._save(project, progress, Findings(), watch=[later])
+                if len(failures) == _MANY_FAILURES:
+                    break
+        if failures:
+            raise failures[0]
 
     async def _look_at_pipeline(self, project: Project, watched: WatchedPipeline, progress: Progress) -> None:
-        jobs: list[Job] = []
         try:
-            async for page in self._remote.pipeline_jobs(project.id, watched.pipeline_id):
-                jobs += page.items
+            jobs = await self._jobs_of(project, watched.pipeline_id)
         except NotFound:
-            # Deleted with its pipeline. Nothing here is: what was published stays.
+            # Deleted with its pipeline, unless the project is out of sight too. What was published stays.
+            await self._remote.project(project.id)
             await self._save(project, progress, Findings(), unwatch=[watched.pipeline_id])
             return
-        now = self._clock.now()
-        findings = self._judge.latest(project, jobs, now=now)
+        findings = await self._look(project, jobs, Walk(from_top=True), None, backfill=False)
         pending, findings.pending = findings.pending, set()
         if not pending:
             await self._save(project, progress, findings, unwatch=[watched.pipeline_id], late=True)
             return
         seen = _fingerprint(jobs)
-        looks = watched.looks + 1 if seen == watched.seen else 0
-        again = replace(watched, look_at=now + self._interval(looks), looks=looks, seen=seen)
+        again = self._again(watched, looks=watched.looks + 1 if seen == watched.seen else 0, seen=seen)
         await self._save(project, progress, findings, watch=[again], late=True)
+
+    async def _jobs_of(self, project: Project, pipeline_id: int) -> list[Job]:
+        """Newest first; superseded ones only where a rule wants them. None twice, though pages by number may shift."""
+        jobs: dict[int, Job] = {}
+        async for page in self._remote.pipeline_jobs(project.id, pipeline_id, include_retried=self._wants_retried):
+            jobs |= {job.id: job for job in page.items}
+        return sorted(jobs.values(), key=lambda job: job.id, reverse=True)
+
+    def _again(self, watched: WatchedPipeline, *, looks: int, seen: str) -> WatchedPipeline:
+        return replace(watched, look_at=self._clock.now() + self._interval(looks), looks=looks, seen=seen)
 
     def _interval(self, looks: int) -> timedelta:
         return min(self._policy.interval * (1 << min(looks, _MANY_LOOKS)), self._policy.longest_look)

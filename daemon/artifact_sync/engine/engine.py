@@ -20,9 +20,9 @@ from artifact_sync.engine.policy import EnginePolicy
 from artifact_sync.engine.preview import Explanation, explained
 from artifact_sync.engine.projects import Resolved, resolve
 from artifact_sync.engine.recovery import recover
-from artifact_sync.engine.workers import Fetches, Workers
-from artifact_sync.errors import RemoteError
-from artifact_sync.ports import Clock, Queue, Remote, State, Store
+from artifact_sync.engine.workers import Fetches, Tally, Workers
+from artifact_sync.errors import CredentialRefused, RemoteError
+from artifact_sync.ports import Clock, Queue, Remote, State, Store, TransferState
 
 __all__ = ["Engine", "SyncReport"]
 
@@ -37,14 +37,17 @@ class SyncReport:
     projects: int = 0
     published: int = 0
     published_bytes: int = 0
+    #: Transfers that this pass gave up.
     failed: int = 0
+    #: Transfers that are not mirrored and not tried by themselves, those of earlier passes included.
+    unmirrored: int = 0
     #: What could not be looked at, each with its reason.
     problems: list[RemoteError] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
         """Whether everything that the rules select is mirrored."""
-        return not self.failed and not self.problems
+        return not self.unmirrored and not self.problems
 
 
 class Engine:
@@ -74,6 +77,7 @@ class Engine:
         self._workers = Workers(queue=queue, store=store, fetcher=fetcher, clock=clock, policy=policy, emit=emit)
         self._keeper = Keeper(remote=remote, state=state, clock=clock, policy=policy, emit=emit)
         self._discovery = Discovery(remote=remote, state=state, clock=clock, rules=rules, policy=policy, emit=emit)
+        self._met: set[int] = set()
         self._polls = anyio.CapacityLimiter(policy.polls)
 
     async def recover(self) -> None:
@@ -87,6 +91,7 @@ class Engine:
         NoSpace, StateError, StoreDamaged; a RemoteError when no project could be asked at all.
         """
         report = SyncReport()
+        self._workers.tally = Tally()
         await self._queue.revive()
         finish = anyio.Event()
         with single_error():
@@ -102,6 +107,7 @@ class Engine:
                 keeping.cancel_scope.cancel()
         tally = self._workers.tally
         report.published, report.published_bytes, report.failed = tally.published, tally.published_bytes, tally.failed
+        report.unmirrored = (await self._state.summary()).by_state.get(TransferState.FAILED, 0)
         if report.problems and not report.projects and not report.published:
             raise report.problems[0]
         return report
@@ -116,10 +122,12 @@ class Engine:
     async def _pass(self, project: Project, report: SyncReport) -> None:
         async with self._polls:
             try:
-                await self._discovery.poll(project)
+                await self._discovery.poll(project, thorough=True)
                 self._found()
                 while await self._discovery.backfill(project):
                     self._found()
+            except CredentialRefused:
+                raise
             except RemoteError as error:
                 self._project_failed(project, error)
                 report.problems.append(error)
@@ -206,7 +214,9 @@ class Engine:
     async def _resolved(self) -> Resolved:
         resolved = await resolve(self._remote, self._rules, self._emit)
         for project in resolved.projects.values():
-            self._emit(ProjectFound(project_id=project.id, path=project.path_with_namespace))
+            if project.id not in self._met:
+                self._met.add(project.id)
+                self._emit(ProjectFound(project_id=project.id, path=project.path_with_namespace))
         return resolved
 
     def _found(self) -> None:

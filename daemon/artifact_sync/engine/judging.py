@@ -103,19 +103,6 @@ class Judge:
             self._take(findings, candidate, explain(candidate, self.rules, now), backfill=backfill)
         return findings
 
-    def latest(self, project: Project, jobs: Iterable[Job], *, now: datetime) -> Findings:
-        """Jobs of a pipeline's list without retried ones."""
-        findings = Findings()
-        for job in jobs:
-            findings.jobs += 1
-            candidate = Candidate(project=project, job=job, retried=False)
-            decisions = explain(candidate, self.rules, now)
-            if self._ended(job, now):
-                self._take(findings, candidate, decisions, backfill=False)
-            elif job.pipeline is not None and any(decision.hopeful for decision in decisions):
-                findings.pending.add(job.pipeline.id)
-        return findings
-
     def _ended(self, job: Job, now: datetime) -> bool:
         """Finished, and for as long as is asked for."""
         if not job.finished:
@@ -155,5 +142,10 @@ async def latest_ids(remote: Remote, project_id: int, pipeline_id: int, priority
 
 
 def all_before(jobs: Sequence[Job], horizon: datetime | None) -> bool:
-    """Whether history ends here: ids grow with creation, so all that follow were created earlier still."""
+    """Whether history ends here: ids grow with creation, so all that follow were created earlier still.
+
+    A page of which nothing could be understood tells nothing.
+    """
+    if not jobs:
+        return False
     return horizon is not None and all(job.created_at is not None and job.created_at < horizon for job in jobs)

@@ -15,7 +15,7 @@ import anyio
 
 from artifact_sync.core.events import Emit, Kept
 from artifact_sync.core.model import Job, KeepDue, KeepResult
-from artifact_sync.engine.bell import Bell
+from artifact_sync.engine.bell import Bell, rung
 from artifact_sync.engine.policy import EnginePolicy
 from artifact_sync.errors import Denied, NotFound, RemoteError
 from artifact_sync.ports import Clock, KeepEntry, Priority, Remote, State
@@ -48,6 +48,7 @@ class Keeper:
         self._emit = emit
         self._limiter = anyio.CapacityLimiter(policy.keeps)
         self._bell = Bell()
+        self._turn = anyio.Lock()
 
     def wake(self) -> None:
         """There may be a keep that is due."""
@@ -56,17 +57,20 @@ class Keeper:
     async def run(self) -> None:
         """Call keeps as they come due, until cancelled. Raises StateError."""
         while True:
+            ring = self._bell.next_ring
             if not await self.due():
                 soonest = await self._state.next_keep()
                 left = _LOOK if soonest is None else (soonest - self._clock.now()).total_seconds()
-                await self._bell.wait(min(_LOOK, max(0.05, left)))
+                await rung(ring, min(_LOOK, max(0.05, left)))
 
     async def due(self) -> int:
         """Call what is due now, soonest expiry first; how many."""
-        due = await self._state.due_keeps(self._clock.now(), _BATCH)
-        async with anyio.create_task_group() as group:
-            for keep in due:
-                group.start_soon(self._keep, keep)
+        # One at a time: a keep stays due until its call has ended, and is not to be called twice.
+        async with self._turn:
+            due = await self._state.due_keeps(self._clock.now(), _BATCH)
+            async with anyio.create_task_group() as group:
+                for keep in due:
+                    group.start_soon(self._keep, keep)
         return len(due)
 
     async def _keep(self, due: KeepDue) -> None:

@@ -12,7 +12,7 @@ import anyio
 from artifact_sync.core.backoff import delay
 from artifact_sync.core.events import Emit, TransferEnded, TransferStarted
 from artifact_sync.core.model import StagedFile
-from artifact_sync.engine.bell import Bell
+from artifact_sync.engine.bell import Bell, rung
 from artifact_sync.engine.policy import EnginePolicy
 from artifact_sync.errors import ArtifactSyncError, Outcome, StateError, StoreDamaged, Transient
 from artifact_sync.ports import Clock, Publication, Queue, QueuedTransfer, Store
@@ -88,6 +88,7 @@ class Workers:
                     raise self._last_pause
                 await self._clock.sleep(pause)
                 continue
+            ring = self._bell.next_ring
             queued = await self._queue.claim(self._clock.now())
             if queued is not None:
                 await self._transfer(queued)
@@ -95,7 +96,7 @@ class Workers:
             if finish is not None and finish.is_set() and not await self._queue.open_count():
                 self.wake()
                 return
-            await self._bell.wait(await self._idle())
+            await rung(ring, await self._idle())
 
     async def _idle(self) -> float:
         now = self._clock.now()

@@ -18,7 +18,7 @@ __all__ = ["Address", "dotted", "job_url_parts", "port_of"]
 _PORTS = {"http": 80, "https": 443}
 _API = "/api/v4/"
 #: /-/jobs/ since 12.0; before it /-/ was left out, and /builds/ was the older name of jobs.
-_JOB_PAGE = re.compile(r"/(?P<path>.+?)/(?:-/)?(?:jobs|builds)/(?P<id>[0-9]+)(?:/.*)?")
+_JOB_PAGE = re.compile(r"/(?P<path>(?!-/).+?)/(?:-/)?(?:jobs|builds)/(?P<id>[0-9]+)(?:/.*)?")
 _JOB_API = re.compile(r"/api/v4/projects/(?P<path>[^/]+)/jobs/(?P<id>[0-9]+)(?:/.*)?")
 
 
@@ -100,8 +100,9 @@ def job_url_parts(url: str, base_url: str) -> tuple[str, int]:
     except ValueError:
         parts, here = SplitResult("", "", "", "", ""), False
     if not here or not base.below_root(parts.path):
+        shown = f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.hostname else "this"
         raise UsageError(
-            f"not a URL of {base.origin}{base.root}",
+            f"{shown} is not on {base.origin}{base.root}",
             hint=f"Copy the address of the job's page: {base.origin}{base.root}/group/project/-/jobs/123",
         )
     path = parts.path.removeprefix(base.root)

@@ -33,7 +33,8 @@ def error_for(
     GitLab passed it through (workhorse/internal/sendurl/sendurl.go copies the status and the body).
     """
     words = excerpt(body, secrets=secrets)
-    answer = f"{status} {_phrase(status)}" + (f": {words}" if words else "")
+    phrase = _phrase(status)
+    answer = f"{status} {phrase}" + (f": {words}" if words.strip() not in {"", phrase, f"{status} {phrase}"} else "")
     if status in {401, 403} and (outside or store_code(body)):
         hint = "The object store refused a signed URL, which lives for minutes; GitLab is asked for a new one."
         return Transient(asked, answer, status=status, hint=hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from statistics import median
 
@@ -71,10 +71,11 @@ class ServerClock:
         """Learn from an answer, asked for and received at these times of ``local``. A header that is no date is ignored."""
         try:
             served = parsedate_to_datetime(date_header or "")
-        except ValueError:
+        except (ValueError, OverflowError):
             return
-        if served.tzinfo is None:
-            # "-0000" is a time of unknown zone (RFC 5322 section 3.3), which HTTP does not have.
+        if served.tzinfo is None or served.year == MAXYEAR:
+            # "-0000" is a time of unknown zone (RFC 5322 section 3.3), which HTTP does not have; and at the end of time
+            # nothing can be added to it.
             return
         sample = (served + _CUT - (sent + (received - sent) / 2)).total_seconds()
         last = self._samples[-1] if self._samples else sample

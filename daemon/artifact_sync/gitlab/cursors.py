@@ -46,7 +46,10 @@ def anchored(url: str, address: Address, *, asked: str) -> str:
 
     Raises Refused when it lies outside the API, or is nothing that could be asked for.
     """
-    parts = urlsplit(url) if len(url) <= _LONGEST and _PLACE.fullmatch(url) else None
+    try:
+        parts = urlsplit(url) if len(url) <= _LONGEST and _PLACE.fullmatch(url) else None
+    except ValueError:
+        parts = None
     path = address.below_api(parts.path) if parts else None
     if parts is None or not path:
         raise Refused(

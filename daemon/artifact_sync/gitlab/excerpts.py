@@ -15,6 +15,11 @@ __all__ = ["excerpt", "json_object", "store_code"]
 LONGEST = 200
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 _QUERY = re.compile(r"[?&][^\s\"'<>=?&]{1,80}=[^\s\"'<>]*")
+#: Tokens by their prefix (https://docs.gitlab.com/security/tokens/#token-prefixes), or by the header that shows them: an
+#: answer may repeat the request, and not everybody who makes an excerpt knows what the secret was.
+_TOKENS = re.compile(
+    r"\bgl[a-z]{2,6}-[\w.-]{16,}|(?<=-token:)\s*\S+|(?<=bearer )\S+|(?<=basic )\S+", re.IGNORECASE | re.ASCII
+)
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,1000})</title", re.IGNORECASE)
 _CODE = re.compile(r"<Error>.{0,500}?<Code>([A-Za-z0-9.]{1,80})</Code>", re.DOTALL)
 
@@ -24,7 +29,7 @@ def excerpt(body: bytes, *, secrets: Iterable[str] = ()) -> str:
     text = _telling(body)
     for secret in filter(None, secrets):
         text = text.replace(secret, "[masked]").replace(quote(secret, safe=""), "[masked]")
-    text = _CONTROL.sub(" ", _QUERY.sub("?...", text)).strip()
+    text = _CONTROL.sub(" ", _TOKENS.sub("[masked]", _QUERY.sub("?...", text))).strip()
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 

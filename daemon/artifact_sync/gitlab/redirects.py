@@ -57,15 +57,17 @@ class RedirectPolicy:
 
     def follow(self, came: Hop, location: str | None, *, asked: str, status: int) -> Hop:
         """The next hop. Raises Refused, or CredentialRefused for the sign-in page."""
+        location = (location or "").strip()
         try:
-            url = urljoin(came.url, (location or "").strip())
+            url = urljoin(came.url, location)
             parts = urlsplit(url)._replace(fragment="")
             same = self.base.same_origin(parts)
         except ValueError:
             raise _refused(asked, status, "to something that is no URL") from None
         if not location or not _URL.fullmatch(url) or not parts.hostname:
             raise _refused(asked, status, "to something that is no URL")
-        if same and parts.path.rstrip("/").endswith("/users/sign_in"):
+        # It stands at GitLab's external_url, which may be another origin than the configured one.
+        if (came.trusted or same) and parts.path.rstrip("/").endswith("/users/sign_in"):
             raise sign_in_refused(asked, status=status)
         self._judge(came, parts, asked=asked, status=status)
         # Once off, always off: a stranger must not choose what is asked for with the credential.

@@ -96,7 +96,7 @@ class Requester:
     async def wait(self, attempt: int, error: Transient) -> None:
         """Wait before the next try."""
         seconds = delay(attempt, base=_BASE, cap=_CAP, jitter=random.random(), retry_after=error.retry_after)
-        log.info("request.retried", asked=error.asked, answer=error.answer, attempt=attempt, wait=round(seconds, 1))
+        log.warning("request.retried", asked=error.asked, answer=error.answer, attempt=attempt, wait=round(seconds, 1))
         await self._clock.sleep(seconds)
 
     def welcomed(self, headers: Mapping[str, str], credential: Credential, token: Token) -> None:
@@ -177,7 +177,7 @@ class Requester:
 
 def asked_for(method: str, place: str) -> str:
     """Method and path, as errors say it."""
-    return f"{method} /{place.partition('?')[0]}"
+    return f"{method} /api/v4/{place.partition('?')[0]}"
 
 
 def refuse_encoding(headers: Mapping[str, str], *, asked: str) -> None:

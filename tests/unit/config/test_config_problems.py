@@ -155,8 +155,8 @@ SINGLE: dict[str, tuple[dict[str, Any], str]] = {
     "no store": ({"store": {}}, "store: no place to publish to; write path: ./mirror"),
     "two stores": ({"store.url": "s3://bucket"}, "store.url: both a path and a url; keep one of them"),
     "state in the store": (
-        {"state.path": "mirror/x.db"},
-        "state.path: the state database lies inside the store; write a path",
+        {"state.path": "mirror/tree/x.db"},
+        "state.path: the state database lies in a folder of the store; write a path",
     ),
     "number for a mode": (
         {"store.mode": 640},

@@ -1,0 +1,139 @@
+"""Measures a sync and writes bench/RESULTS.md: `make bench`, or `make bench ARGS="--size 2GiB"`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+from bench.processes import Run, installed, measure, simulator
+
+from artifact_sync import __version__
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+MIB = 1 << 20
+
+
+def main() -> None:
+    """Measure what the options say and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", default="512MiB", help="of the one big archive")
+    parser.add_argument("--listed", type=int, default=20_000, help="jobs to list")
+    parser.add_argument("--rounds", type=int, default=3, help="of each measurement; the median counts")
+    options = parser.parse_args()
+    rows = [*big(options.size, options.rounds), *listed(options.listed, options.rounds)]
+    RESULTS.write_text(report(rows, " ".join(["python -m bench.run", *sys.argv[1:]])))
+    print(RESULTS.read_text())
+
+
+def big(size: str, rounds: int) -> list[str]:
+    """One archive, by curl and by a sync of an empty store, in turn."""
+    print(f"one archive of {size} ...", flush=True)
+    curls: list[Run] = []
+    syncs: list[Run] = []
+    with simulator(f"big:{size}") as gitlab:
+        job = next(iter(ask(gitlab["url"], "expected")))
+        url = f"{gitlab['url']}/api/v4/projects/1/jobs/{job}/artifacts"
+        for _ in range(rounds):
+            with folder() as here:
+                header = f"PRIVATE-TOKEN: {gitlab['token']}"
+                command = ["curl", "-sSfL", "-H", header, "-o", str(here / "artifacts.zip"), url]
+                curls.append(measure(command, output=here / "log"))
+            with folder() as here:
+                syncs.append(measure(sync(gitlab, here), output=here / "log"))
+    curl, ours = median(curls), median(syncs)
+    return [
+        row(f"curl, one archive of {size} to disk", curl, ""),
+        row(
+            "`artifact-sync sync`, the same archive: hashed, every CRC checked, durable",
+            ours,
+            f"{ours.seconds / curl.seconds:.1f} x curl's time",
+        ),
+    ]
+
+
+def listed(count: int, rounds: int) -> list[str]:
+    """A project with many jobs, one in a hundred of which has an archive; then the pass that finds nothing new."""
+    print(f"{count:,} listed jobs ...", flush=True)
+    first: list[Run] = []
+    again: list[Run] = []
+    with simulator(f"listed:{count}") as gitlab:
+        for _ in range(rounds):
+            with folder() as here:
+                first.append(measure(sync(gitlab, here), output=here / "log"))
+                again.append(measure(sync(gitlab, here), output=here / "log"))
+    one, two = median(first), median(again)
+    return [
+        row(f"`artifact-sync sync`, {count:,} listed jobs, {-(-count // 100):,} archives", one, ""),
+        row("the same again, nothing new", two, ""),
+    ]
+
+
+def sync(gitlab: dict[str, str], here: Path) -> list[str]:
+    """The command of a complete pass into a folder. The budget is as high as it goes: GitLab's patience is not measured."""
+    configuration = here / "artifact-sync.yaml"
+    (here / "token").write_text(gitlab["token"])
+    configuration.write_text(
+        f"version: 1\ngitlab: {{url: '{gitlab['url']}', token: {{file: token}}, requests: {{per_minute: 100000}}}}\n"
+        "store: {path: mirror, min_free: 1MiB}\npoll: {backfill: all}\n"
+        f"rules:\n  - {{name: all, projects: ['{gitlab['project']}']}}\n"
+    )
+    return [installed(), "sync", "--strict", "--config", str(configuration)]
+
+
+def ask(url: str, what: str) -> dict[str, object]:
+    """What the simulator tells of itself."""
+    with urllib.request.urlopen(f"{url}/-/simulator/{what}") as answer:
+        told: dict[str, object] = json.load(answer)
+        return told
+
+
+class folder(tempfile.TemporaryDirectory[str]):  # noqa: N801 - used as a function
+    """A folder on a disk, not in memory, so that writing costs what it costs."""
+
+    def __init__(self) -> None:
+        place = Path(__file__).parents[1] / ".cache"
+        place.mkdir(exist_ok=True)
+        super().__init__(prefix="bench-", dir=place)
+
+    def __enter__(self) -> Path:  # type: ignore[override]  # a Path is what everybody here wants
+        return Path(super().__enter__())
+
+
+def median(runs: list[Run]) -> Run:
+    """The run in the middle by seconds, with the highest peak of all."""
+    middle = sorted(runs, key=lambda run: run.seconds)[len(runs) // 2]
+    return Run(seconds=middle.seconds, cpu=middle.cpu, peak=max(run.peak for run in runs))
+
+
+def row(what: str, run: Run, note: str) -> str:
+    """A row of the table."""
+    return f"| {what} | {run.seconds:.2f} | {run.cpu:.2f} | {run.peak / MIB:.0f} | {note} |"
+
+
+def report(rows: list[str], command: str) -> str:
+    """The file."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
+    free = shutil.disk_usage(Path.cwd()).free >> 30
+    table = "\n".join(rows)
+    return f"""# Measurements
+
+Made by `{command}` with artifact-sync {__version__}, Python {platform.python_version()}, on {os.cpu_count()} virtual CPUs
+({platform.machine()}), {memory:.0f} GiB of memory, {free} GiB of free disk, Linux {platform.release().split("-")[0]}. The
+simulated GitLab is a process of its own on the same machine, so it competes for the CPUs. Times are medians; memory is the
+highest peak of the resident size of the whole process.
+
+| what | seconds | CPU seconds | peak MiB | |
+|---|---|---|---|---|
+{table}
+"""
+
+
+if __name__ == "__main__":
+    main()

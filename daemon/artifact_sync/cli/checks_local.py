@@ -1,0 +1,71 @@
+"""What `check` can tell without GitLab: the store's disk, its lock, and the state's place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from artifact_sync.cli.finding import Finding
+from artifact_sync.cli.holder import holder
+from artifact_sync.cli.words import size
+from artifact_sync.config import Settings
+from artifact_sync.errors import NoSpace, StateError, StoreError
+from artifact_sync.store.layout import LOCK
+
+__all__ = ["look"]
+
+
+def look(settings: Settings) -> Iterator[Finding]:
+    """The findings about the store and the state. Nothing is written, no folder is made."""
+    yield _folder(settings)
+    yield _space(settings)
+    yield _lock(settings.store_path / LOCK)
+    yield _state(settings)
+
+
+def _folder(settings: Settings) -> Finding:
+    path = settings.store_path
+    there = _existing(path)
+    if path.exists() and not path.is_dir():
+        return Finding.fail("store", StoreError(f"{path} is no folder", hint="Name another store.path."))
+    if not os.access(there, os.W_OK | os.X_OK):
+        hint = "Give this user the right to write there, or name another store.path."
+        return Finding.fail("store", StoreError(f"{there} cannot be written by this user", hint=hint))
+    return Finding.ok("store", f"{path}{'' if path.exists() else ', will be made'}")
+
+
+def _space(settings: Settings) -> Finding:
+    free = shutil.disk_usage(_existing(settings.store_path)).free
+    least = settings.store.min_free
+    text = f"{size(free)} free, store.min_free is {size(least)}"
+    if free < least:
+        return Finding.fail(
+            "disk", NoSpace(text, hint="Downloads wait until there is more: free some, or lower store.min_free.")
+        )
+    return Finding.ok("disk", text)
+
+
+def _lock(path: Path) -> Finding:
+    try:
+        who = holder(path)
+    except StoreError as error:
+        return Finding.fail("lock", error)
+    if who is None:
+        return Finding.ok("lock", "free: no process works on this store")
+    return Finding.ok("lock", f"held by {who}; a `sync` at the same time would be refused")
+
+
+def _state(settings: Settings) -> Finding:
+    path = settings.state_path
+    there = _existing(path.parent)
+    if not os.access(there, os.W_OK | os.X_OK):
+        hint = "Give this user the right to write there, or name another state.path."
+        return Finding.fail("state", StateError(f"{there} cannot be written by this user", hint=hint))
+    return Finding.ok("state", f"{path}{'' if path.exists() else ', will be made'}")
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    return next(place for place in (path, *path.parents) if place.exists())

@@ -1,0 +1,58 @@
+"""The table of commands. A command's module is imported when it is used, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from artifact_sync import __version__
+
+__all__ = ["root"]
+
+#: Name -> what it does, in the order of `--help`. The module of the same name has the command as `command`.
+_COMMANDS = {
+    "run": "The daemon: follow GitLab and mirror what the rules select.",
+    "sync": "One complete pass, then exit.",
+    "plan": "What a pass would fetch and keep, and why; changes nothing.",
+    "explain": "Which rule takes a job, and which conditions fail in the others.",
+    "check": "Configuration, GitLab, token, rights, disk: what is wrong, and the cure.",
+    "status": "Backlog, what is at risk, last errors, projects, keeps.",
+    "config": "The configuration: its schema, and what is in effect.",
+    "demo": "A simulated GitLab and a daemon that mirrors it, in one command.",
+}
+
+
+class _Commands(click.Group):
+    """A group whose members are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = import_module(f"artifact_sync.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101 - for the type checker; our own modules
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    invoke_without_command=True,
+    epilog=(
+        "Exit codes: 0 done, 1 something failed and was recorded, 2 usage or configuration, 3 GitLab unreachable or"
+        " credentials refused, 4 the store or state is damaged or locked, 5 not everything is mirrored."
+    ),
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def root(context: click.Context) -> None:
+    """Mirror GitLab CI job artifacts into storage of your own, before they expire."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())

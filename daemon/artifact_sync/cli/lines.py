@@ -1,0 +1,85 @@
+"""What happens as one line of plain words each; what the bars print above themselves and a journal gets."""
+
+from __future__ import annotations
+
+from artifact_sync.cli.words import count, moment, rate, size, span
+from artifact_sync.core import events
+from artifact_sync.core.model import KeepResult
+from artifact_sync.errors import Outcome
+
+__all__ = ["line"]
+
+_KEEP_WORDS = {
+    KeepResult.KEPT: "GitLab will not delete it any more",
+    KeepResult.EXPIRED: "too late, it had expired",
+    KeepResult.DENIED: "GitLab refused",
+    KeepResult.UNCONFIRMED: "GitLab agreed, but still shows an expiry",
+    KeepResult.FAILED: "GitLab could not be asked",
+}
+
+
+def line(event: events.Event, *, verbose: bool = False) -> str | None:  # noqa: C901, PLR0911 - one case for each event
+    """The line for an event; None where it is not worth one (bytes arriving, pages without anything new)."""
+    match event:
+        case events.Started():
+            return f"started   artifact-sync {event.version} mirrors {event.url} into {event.store}"
+        case events.ProjectFound():
+            return f"found     {event.path}"
+        case events.ProjectFailed():
+            return _hinted(f"failed    {event.project}: {event.error}", event.hint)
+        case events.Discovered() if verbose:
+            return f"looked    {event.path}: {count(event.jobs, 'job')}, {event.selected} selected"
+        case events.Selected():
+            return _selected(event)
+        case events.TransferStarted() if verbose:
+            return f"fetching  {_job(event)}, {size(event.total)}"
+        case events.TransferEnded():
+            return _ended(event)
+        case events.Kept():
+            detail = f" ({event.detail})" if event.detail else ""
+            until = f", it would have expired {moment(event.expire_at)}" if event.expire_at else ""
+            words = _KEEP_WORDS[event.result]
+            return f"keep      {event.project} {event.job} #{event.job_id}: {words}{until} (rule {event.rule}){detail}"
+        case events.Recovered():
+            return _recovered(event)
+        case events.Stopping():
+            return f"stopping  {event.reason}; what is unfinished goes on at the next start"
+    return None
+
+
+def _selected(event: events.Selected) -> str:
+    facts = [size(event.size) if event.size is not None else "", f"rules {', '.join(event.rules)}"]
+    if event.deadline:
+        facts.append(f"expires {moment(event.deadline)}")
+    if event.late:
+        facts.append("finished late: an earlier look saw it unfinished")
+    return f"selected  {_job(event)} ({'; '.join(fact for fact in facts if fact)})"
+
+
+def _ended(event: events.TransferEnded) -> str:
+    if event.outcome is Outcome.PUBLISHED:
+        speed = rate(event.size, event.seconds)
+        pace = f" in {span(event.seconds)}, {speed}" if speed else ""
+        return f"mirrored  {_job(event)}: {size(event.size)}{pace} -> {event.dest}"
+    again = f"; next try {moment(event.retry_at)}" if event.retry_at else "; not tried again"
+    reason = f": {event.error}" if event.error else ""
+    return _hinted(f"failed    {_job(event)}: {event.outcome}{reason}{again}", event.hint)
+
+
+def _recovered(event: events.Recovered) -> str | None:
+    found = (
+        (event.republished, "finished what was downloaded"),
+        (event.restarted, "to be continued"),
+        (event.strays_removed, "strays removed from staging"),
+        (event.missing, "missing from the store, fetched again"),
+    )
+    words = ", ".join(f"{number} {what}" for number, what in found if number)
+    return f"recovered {words}" if words else None
+
+
+def _job(event: events.Selected | events.TransferStarted | events.TransferEnded) -> str:
+    return f"{event.project} {event.ref} {event.job} #{event.job_id}"
+
+
+def _hinted(text: str, hint: str) -> str:
+    return f"{text} (hint: {hint})" if hint else text

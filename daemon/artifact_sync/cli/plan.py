@@ -1,0 +1,123 @@
+"""`artifact-sync plan`: what a pass would fetch and keep, and why; changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from artifact_sync import app
+from artifact_sync.cli.jsonl import dumps
+from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
+from artifact_sync.cli.process import finish, supervise
+from artifact_sync.cli.words import ago, count, one_line, size
+from artifact_sync.core.model import Project
+from artifact_sync.engine import Planned, planned, resolve
+from artifact_sync.errors import CredentialRefused, RemoteError
+from artifact_sync.ports import TransferState
+
+__all__ = ["command"]
+
+
+@dataclass(slots=True)
+class _Totals:
+    fetched: int = 0
+    size: int = 0
+    mirrored: int = 0
+    keeps: int = 0
+    problems: list[RemoteError] = field(default_factory=list)
+
+
+@click.command("plan")
+@config_option
+@selection_options
+@json_option
+def command(config_path: Path | None, *, selection: Selection, as_json: bool) -> int:
+    """Show what a pass would fetch and keep, and which rules want it; changes nothing, also beside a running daemon."""
+    settings = load_settings(config_path, selection)
+    totals = _Totals()
+
+    async def work() -> int:
+        async with app.read(settings) as reading:
+            resolved = await resolve(reading.remote, reading.rules, lambda _: None)
+            totals.problems += resolved.failures
+            for project in resolved.projects.values():
+                await _project(project, reading, totals, as_json=as_json)
+        if totals.problems and not resolved.projects:
+            raise totals.problems[0]
+        _summary(totals, as_json=as_json)
+        return 1 if totals.problems else 0
+
+    return finish(supervise(work))
+
+
+async def _project(project: Project, reading: app.Reading, totals: _Totals, *, as_json: bool) -> None:
+    coming = planned(
+        project,
+        remote=reading.remote,
+        state=reading.state,
+        clock=reading.clock,
+        rules=reading.rules,
+        policy=reading.policy,
+    )
+    try:
+        async for plan in coming:
+            if plan.known is not None and plan.known.state is TransferState.PUBLISHED:
+                totals.mirrored += 1
+                continue
+            totals.fetched += 1
+            totals.size += plan.size or 0
+            totals.keeps += len(plan.keeps)
+            print(
+                dumps({"event": "planned", **_facts(plan)}) if as_json else _line(plan, reading.clock.now()), flush=True
+            )
+    except CredentialRefused:
+        raise
+    except RemoteError as error:
+        totals.problems.append(error)
+
+
+def _facts(plan: Planned) -> dict[str, object]:
+    transfer = plan.transfer
+    return {
+        "project": transfer.project_path,
+        "job_id": transfer.job.id,
+        "job": transfer.job.name,
+        "ref": transfer.job.ref,
+        "rules": transfer.rules,
+        "items": [item.name for item in transfer.items],
+        "size": plan.size,
+        "dest": transfer.dest,
+        "deadline": transfer.deadline,
+        "state": plan.known.state if plan.known else None,
+        "keep_at": min((keep.due_at for keep in plan.keeps), default=None),
+    }
+
+
+def _line(plan: Planned, now: datetime) -> str:
+    transfer = plan.transfer
+    job = f"{transfer.project_path} {transfer.job.ref} {transfer.job.name} #{transfer.job.id}"
+    facts = [size(plan.size) if plan.size is not None else "size unknown", f"rules {', '.join(transfer.rules)}"]
+    if plan.known is not None:
+        facts.append(f"known: {plan.known.state}")
+    if transfer.deadline is not None:
+        facts.append(f"expires {ago(transfer.deadline, now)}")
+    if plan.keeps:
+        facts.append(f"is kept {ago(min(keep.due_at for keep in plan.keeps), now)} if it is not mirrored by then")
+    return one_line(f"fetch  {job} ({'; '.join(facts)}) -> {transfer.dest}")
+
+
+def _summary(totals: _Totals, *, as_json: bool) -> None:
+    if as_json:
+        problems = [str(problem) for problem in totals.problems]
+        facts = {"fetch": totals.fetched, "size": totals.size, "mirrored": totals.mirrored, "problems": problems}
+        print(dumps({"event": "summary", **facts}))
+        return
+    for problem in totals.problems:
+        print(one_line(f"failed {problem}" + (f" (hint: {problem.hint})" if problem.hint else "")))
+    print(
+        f"A pass would fetch {count(totals.fetched, 'job')} ({size(totals.size)}); {count(totals.mirrored, 'job')} mirrored"
+        f" already, {count(totals.keeps, 'keep')} to be scheduled. Nothing was changed."
+    )

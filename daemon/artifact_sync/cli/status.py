@@ -1,0 +1,80 @@
+"""`artifact-sync status`: how far the mirror is, from the state alone; works while the daemon runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from artifact_sync import app
+from artifact_sync.cli.jsonl import dumps
+from artifact_sync.cli.options import config_option, json_option, load_settings
+from artifact_sync.cli.process import finish, supervise
+from artifact_sync.cli.words import ago, count, moment, size
+from artifact_sync.ports import Progress, QueuedTransfer, Summary, TransferState
+
+__all__ = ["command"]
+
+
+@click.command("status")
+@config_option
+@json_option
+def command(config_path: Path | None, *, as_json: bool) -> int:
+    """Show the backlog, what is at risk, the last errors, the projects and the ledger of keeps."""
+    settings = load_settings(config_path)
+
+    async def work() -> int:
+        async with app.read(settings) as reading:
+            summary = await reading.state.summary()
+        if as_json:
+            print(dumps(summary))
+        else:
+            print("\n".join(_lines(summary, datetime.now(UTC))))
+        return 0
+
+    return finish(supervise(work))
+
+
+def _lines(summary: Summary, now: datetime) -> Iterator[str]:
+    states = (f"{summary.by_state.get(state, 0):,} {state}" for state in TransferState)
+    yield f"transfers: {', '.join(states)}; {size(summary.published_bytes)} mirrored"
+    yield f"watched:   {count(summary.watched_pipelines, 'pipeline')} with jobs that may still finish"
+    yield f"keeps:     {summary.keeps_due:,} scheduled"
+    yield from _section("at risk, soonest first", [_risk(queued, now) for queued in summary.at_risk])
+    yield from _section("last errors", [_error(queued) for queued in summary.failures])
+    yield from _section("projects", [_project(progress, now) for progress in summary.projects])
+    yield from _section(
+        "last keeps",
+        [
+            f"{moment(entry.at)} {entry.project_path} {entry.job_name} #{entry.job_id}: {entry.result} ({entry.reason})"
+            for entry in summary.keeps
+        ],
+    )
+
+
+def _section(title: str, lines: list[str]) -> Iterator[str]:
+    yield f"{title}: {'none' if not lines else ''}".rstrip()
+    for line in lines:
+        yield f"  {line}"
+
+
+def _name(queued: QueuedTransfer) -> str:
+    transfer = queued.transfer
+    return f"{transfer.project_path} {transfer.job.ref} {transfer.job.name} #{transfer.job.id}"
+
+
+def _risk(queued: QueuedTransfer, now: datetime) -> str:
+    when = f"expires {ago(queued.transfer.deadline, now)}" if queued.transfer.deadline else "does not expire"
+    return f"{_name(queued)}: {queued.state}, {when}, {count(queued.attempts, 'attempt')}"
+
+
+def _error(queued: QueuedTransfer) -> str:
+    again = f"; next try {moment(queued.next_attempt_at)}" if queued.next_attempt_at else ""
+    return f"{_name(queued)}: {queued.outcome or 'failed'}: {queued.error}{again}"
+
+
+def _project(progress: Progress, now: datetime) -> str:
+    history = "history done" if progress.backfill_done else "history under way"
+    return f"{progress.path}: looked at {ago(progress.polled_at, now)}, {history}"

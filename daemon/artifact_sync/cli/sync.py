@@ -1,0 +1,87 @@
+"""`artifact-sync sync`: one complete pass, with a configuration or with options in place of one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from artifact_sync import app
+from artifact_sync.cli.jsonl import dumps
+from artifact_sync.cli.options import (
+    Selection,
+    config_option,
+    json_option,
+    load_settings,
+    selection_options,
+    verbose_option,
+)
+from artifact_sync.cli.process import finish, supervise
+from artifact_sync.cli.reporter import reporter
+from artifact_sync.cli.words import count, size
+from artifact_sync.core.events import Stopping
+from artifact_sync.engine import SyncReport
+from artifact_sync.observe import configure
+
+__all__ = ["command"]
+
+_FAILED, _INCOMPLETE = 1, 5
+
+
+@click.command("sync")
+@config_option
+@selection_options
+@click.option("--strict", is_flag=True, help="End with 5 when not everything is mirrored.")
+@json_option
+@verbose_option
+def command(config_path: Path | None, *, selection: Selection, strict: bool, as_json: bool, verbose: bool) -> int:
+    """Do one complete pass and exit: look at every project, mirror what the rules select, keep what is due.
+
+    Without a configuration, --url and --project say what: --url https://gitlab.example.com --project group/app
+    """
+    settings = load_settings(config_path, selection)
+    if verbose:
+        configure(level="debug")
+    with reporter(as_json=as_json, verbose=verbose) as tell:
+
+        async def work() -> int:
+            async with app.build(settings, emit=tell) as engine:
+                report = await engine.sync()
+            if as_json:
+                print(dumps({"event": "summary", "at": datetime.now(UTC), **_facts(report)}), flush=True)
+            else:
+                tell.say(_words(report))
+            if strict and not report.complete:
+                return _INCOMPLETE
+            return _FAILED if report.failed or report.problems else 0
+
+        return finish(supervise(work, on_stop=lambda number: tell(Stopping(reason=number.name))))
+
+
+def _facts(report: SyncReport) -> dict[str, object]:
+    return {
+        "projects": report.projects,
+        "published": report.published,
+        "published_bytes": report.published_bytes,
+        "failed": report.failed,
+        "unmirrored": report.unmirrored,
+        "problems": [str(problem) for problem in report.problems],
+        "complete": report.complete,
+    }
+
+
+def _words(report: SyncReport) -> str:
+    looked = f"looked at {count(report.projects, 'project')}"
+    mirrored = f"mirrored {count(report.published, 'job')} ({size(report.published_bytes)})" if report.published else ""
+    failed = f"{report.failed} failed" if report.failed else ""
+    if report.unmirrored > report.failed:
+        earlier = report.unmirrored - report.failed
+        failed += (
+            f"{', ' if failed else ''}{earlier} failed for good in earlier passes (`artifact-sync status` names them)"
+        )
+    problems = f"{count(len(report.problems), 'project')} could not be looked at" if report.problems else ""
+    told = ", ".join(part for part in (looked, mirrored or "nothing new to mirror", failed, problems) if part)
+    if report.complete:
+        return f"Done: {told}."
+    return f"Not everything is mirrored: {told}."
