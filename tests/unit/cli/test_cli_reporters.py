@@ -25,6 +25,7 @@ JOB: dict[str, Any] = {
     "dest": "group/app/v1.0/package/7",
 }
 EVENTS = (
+    events.Started(version="1.0", url="https://gitlab.example.com", store="/mirror"),
     events.ProjectFound(project_id=1, path="group/app"),
     events.ProjectFailed(project="group/app", error="GET /projects/1: 502", hint="wait"),
     events.Discovered(project_id=1, path="group/app", jobs=100, selected=3),
@@ -88,7 +89,7 @@ def test_json_lines_hold_every_field():
         for event in EVENTS:
             tell(event)
     told = [json.loads(text) for text in out.getvalue().splitlines()]
-    assert [entry["event"] for entry in told][:4] == ["project_found", "project_failed", "discovered", "selected"]
+    assert [entry["event"] for entry in told][:3] == ["started", "project_found", "project_failed"]
     assert all(datetime.fromisoformat(entry["at"]) for entry in told)
     ended = next(entry for entry in told if entry["event"] == "transfer_ended")
     assert (ended["outcome"], ended["size"], ended["dest"]) == ("published", 2048, "group/app/v1.0/package/7")
