@@ -196,7 +196,8 @@ class Remote(Protocol):
 
         With ``offset`` it asks for the rest with Range and If-Range (``etag``, strong) and accepts only the exact
         range of the same entity of ``total`` bytes; anything else yields a Body at offset 0. Asks GitLab again each
-        time, because signed URLs live for minutes. Raises as the class says; NotAnArchive for the sign-in page.
+        time, because signed URLs live for minutes. Raises as the class says; a redirect to the sign-in page
+        is CredentialRefused.
         """
 
 

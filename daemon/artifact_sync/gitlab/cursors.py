@@ -54,7 +54,7 @@ def anchored(url: str, address: Address, *, asked: str) -> str:
     if parts is None or not path:
         raise Refused(
             asked,
-            "the link to the next page lies outside the API",
+            "a link or redirect that leads outside the API",
             hint="GitLab's external_url and gitlab.url must end in the same path (relative URL root).",
         )
     return _joined(path, [(key, raw) for key, raw in _split(parts.query) if key not in _SECRET])

@@ -6,7 +6,7 @@ import itertools
 import random
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import structlog
 from yarl import URL
@@ -20,7 +20,7 @@ from artifact_sync.gitlab.circuit import Circuit
 from artifact_sync.gitlab.clock import ServerClock
 from artifact_sync.gitlab.cursors import anchored
 from artifact_sync.gitlab.quota import Quota
-from artifact_sync.gitlab.redirects import HOPS, STATUSES
+from artifact_sync.gitlab.redirects import HOPS, STATUSES, plain
 from artifact_sync.gitlab.tokens import Token, TokenSource
 from artifact_sync.gitlab.transport import Answer, Transport
 from artifact_sync.ports import Priority
@@ -34,6 +34,8 @@ _BASE, _CAP = 1.0, 900.0
 #: Seconds to wait for an endpoint's own limit, which counts by the minute and does not say when the next one begins
 #: (lib/api/helpers/rate_limiter.rb).
 _ENDPOINT_WAIT = 15.0
+#: Seconds behind the end of a window: the server's time is known to a second at best.
+_SURELY = 1.0
 
 
 class Credential:
@@ -133,7 +135,9 @@ class Requester:
         return error
 
     def _until(self, quota: Quota) -> float | None:
-        return None if quota.reset is None else max(0.0, quota.reset - self._clock.now().timestamp())
+        if quota.reset is None:
+            return None
+        return max(0.0, quota.reset - self._clock.now().timestamp() + _SURELY)
 
     def _pause(self, seconds: float | None) -> None:
         if seconds is not None:
@@ -161,17 +165,22 @@ class Requester:
 
     def _moved(self, method: str, place: str, answer: Answer, *, asked: str) -> str:
         """Where a redirect within the API leads: a renamed project's names GitLab's external_url, another host perhaps."""
-        location = answer.headers.get("Location", "")
-        if urlsplit(location).path.rstrip("/").endswith("/users/sign_in"):
+        here = self.address.api(place)
+        try:
+            url = urljoin(here, answer.headers.get("Location", here).strip())
+            signing_in = urlsplit(url).path.rstrip("/").endswith("/users/sign_in")
+        except ValueError:
+            hint = "Look at the proxy in front of GitLab."
+            raise Refused(asked, "a redirect to something that is no URL", status=answer.status, hint=hint) from None
+        if signing_in:
             raise sign_in_refused(asked, status=answer.status)
         if method != "GET":
             hint = "GitLab answers at another address than the configured one: set gitlab.url to that one."
             raise Refused(asked, f"{answer.status}, moved, and only GET may follow", status=answer.status, hint=hint)
-        target = anchored(location, self.address, asked=asked)
+        target = anchored(url, self.address, asked=asked)
         if target == place:
-            origin = "{0.scheme}://{0.netloc}".format(urlsplit(location))
             hint = "Set gitlab.url to the address that is redirected to."
-            raise Refused(asked, f"{answer.status}, redirected to {origin}", status=answer.status, hint=hint)
+            raise Refused(asked, f"{answer.status}, redirected to {plain(url)}", status=answer.status, hint=hint)
         return target
 
 
