@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from artifact_sync.config import Settings, Token
 from artifact_sync.core.events import Emit
 from artifact_sync.core.rules import Rule
 from artifact_sync.engine import Engine, EnginePolicy
+from artifact_sync.errors import StateError
 from artifact_sync.fetch import Fetcher, FetchPolicy
 from artifact_sync.gitlab import (
     Client,
@@ -46,16 +47,17 @@ class Reading:
 
 
 @asynccontextmanager
-async def build(settings: Settings, *, emit: Emit) -> AsyncIterator[Engine]:
+async def build(settings: Settings, *, emit: Emit, moved: bool = False) -> AsyncIterator[Engine]:
     """An engine on the configured store, recovered and ready; everything is closed behind it.
 
-    Raises StoreLocked, StoreError, StateError, NoSpace.
+    ``moved``: take over a state that was made for another address or another store. Raises StoreLocked, StoreError, StateError, NoSpace.
     """
     clock = ServerClock()
     async with AsyncExitStack() as stack:
         min_free = settings.store.min_free
         store = await stack.enter_async_context(LocalStore.open(settings.store_path, min_free=min_free))
         state = await stack.enter_async_context(SqliteState.open(settings.state_path))
+        await _own(state, settings, store.identity, moved=moved)
         remote = await stack.enter_async_context(Client(_options(settings), clock=clock))
         policy = FetchPolicy(min_rate=settings.downloads.min_rate, min_free=min_free)
         engine = Engine(
@@ -83,8 +85,40 @@ async def read(settings: Settings) -> AsyncIterator[Reading]:
             # Looking must not make anything where the user will put it.
             path = Path(stack.enter_context(TemporaryDirectory(prefix="artifact-sync-"))) / "empty.db"
         state = await stack.enter_async_context(SqliteState.open(path))
+        _require_owner("gitlab", await state.belongs_to(), _address(settings), settings)
         remote = await stack.enter_async_context(Client(_options(settings), clock=clock))
         yield Reading(remote=remote, state=state, clock=clock, rules=settings.compiled_rules, policy=_policy(settings))
+
+
+async def _own(state: State, settings: Settings, store: str, *, moved: bool) -> None:
+    """Make sure that the state is this GitLab's and this store's, and say so in a new one. Raises StateError."""
+    owners = {"gitlab": _address(settings), "store": store}
+    known = await state.belongs_to()
+    if not moved:
+        for kind, name in owners.items():
+            _require_owner(kind, known, name, settings)
+    if known != owners:
+        await state.belong_to(owners)
+
+
+def _address(settings: Settings) -> str:
+    return settings.gitlab.url.rstrip("/")
+
+
+def _require_owner(kind: str, known: Mapping[str, str], name: str, settings: Settings) -> None:
+    if known.get(kind, name) == name:
+        return
+    if kind == "gitlab":
+        raise StateError(
+            f"the state {settings.state_path} was made for {known[kind]}, not for {name}",
+            hint="Give each GitLab a store.path and a state.path of its own. If it is the same GitLab at a new address,"
+            " start once with --moved.",
+        )
+    raise StateError(
+        f"the state {settings.state_path} was made for another store than {settings.store_path}",
+        hint="Is the store's disk mounted? Give each store a state.path of its own. If the store was replaced on purpose,"
+        " start once with --moved: what is not there is fetched again.",
+    )
 
 
 def _options(settings: Settings) -> ClientOptions:

@@ -30,6 +30,7 @@ __all__ = [
     "Throttled",
     "TooLarge",
     "Transient",
+    "Unreachable",
     "UsageError",
 ]
 
@@ -110,6 +111,10 @@ class Transient(RemoteError):
     ) -> None:
         super().__init__(asked, answer, status=status, hint=hint)
         self.retry_after = retry_after
+
+
+class Unreachable(Transient):
+    """Nothing at this address speaks as it must: trying again at once will not change it, a person may."""
 
 
 class Throttled(Transient):

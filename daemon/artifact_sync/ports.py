@@ -6,7 +6,7 @@ durations are seconds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +37,7 @@ __all__ = [
     "Summary",
     "TokenInfo",
     "TransferState",
+    "Trouble",
     "WatchedPipeline",
 ]
 
@@ -259,6 +260,10 @@ class Published:
 class Store(Protocol):
     """The place where artifacts become visible, whole or not at all."""
 
+    @property
+    def identity(self) -> str:
+        """Made with the store, and staying with it wherever it is moved or mounted."""
+
     async def part(self, name: str, *, keep: int = 0) -> Part:
         """Open a part. ``keep`` bytes of an existing one are kept (truncated to it, re-hashed); fewer there: starts at 0."""
 
@@ -380,9 +385,21 @@ class KeepEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """A project, or what a rule names, that cannot be looked at: the last reason, and since when."""
+
+    subject: str
+    error: str
+    hint: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """What `status` shows."""
 
+    #: Longest-standing first; a few.
+    troubles: tuple[Trouble, ...]
     by_state: dict[TransferState, int]
     published_bytes: int
     projects: tuple[Progress, ...]
@@ -397,6 +414,12 @@ class Summary:
 
 class State(Protocol):
     """What must survive a restart. Every method is one durable transaction. Raises StateError, NoSpace."""
+
+    async def belongs_to(self) -> Mapping[str, str]:
+        """What was recorded by ``belong_to``; empty for a new state."""
+
+    async def belong_to(self, owners: Mapping[str, str]) -> None:
+        """Record whose state it is, by kind (``gitlab``, ``store``): ids mean nothing anywhere else."""
 
     async def progress(self, project_id: int) -> Progress | None:
         """How far discovery has come; None for a project never seen."""
@@ -414,7 +437,7 @@ class State(Protocol):
         """Record what a page showed and the progress past it, in one transaction; the transfers that are new.
 
         A known transfer (project, job, dest) takes up rules and items it did not have and is wanted again if it gained
-        items; it is otherwise left alone. A destination that differs only in case from another job's gets the suffix
+        items; what it was to bring and no rule asks for any more is dropped. It is otherwise left alone. A destination that differs only in case from another job's gets the suffix
         ``%~<job id>``. ``keeps`` of a known (project, job, rule) are left alone.
         """
 
@@ -432,6 +455,12 @@ class State(Protocol):
 
     def published(self) -> AsyncIterator[QueuedTransfer]:
         """All PUBLISHED transfers, streamed."""
+
+    async def note_trouble(self, trouble: Trouble) -> None:
+        """Remember that a subject cannot be looked at; of one that is known the error is replaced."""
+
+    async def clear_trouble(self, subject: str | None = None) -> None:
+        """It can be looked at again; without a subject: nothing is known of any."""
 
     async def summary(self) -> Summary:
         """Figures and a few examples of each kind."""

@@ -96,7 +96,7 @@ def test_the_other_commands_run_in_their_order(tmp_path):
     configuration = next(text for kind, text in BLOCKS if kind == "yaml")
     with simulated_gitlab("demo") as gitlab:
         (tmp_path / "artifact-sync.yaml").write_text(
-            mapped(configuration, gitlab).replace("{path: ./mirror}", "{path: ./mirror, min_free: 1MiB}")
+            mapped(configuration, gitlab).replace("{path: ./releases}", "{path: ./releases, min_free: 1MiB}")
         )
         (tmp_path / "gitlab-token").write_text(TOKEN)
         for command in COMMANDS:
@@ -111,7 +111,7 @@ def test_the_other_commands_run_in_their_order(tmp_path):
                 continue
             done = shell(mapped(command, gitlab), tmp_path)
             assert done.returncode == 0, (command, done)
-    published = {path.parent.parent.parent.name for path in (tmp_path / "mirror" / "tree").rglob("SHA256SUMS")}
+    published = {path.parent.parent.parent.name for path in (tmp_path / "releases" / "tree").rglob("SHA256SUMS")}
     assert {"v1.0.0", "v1.1.0", "v0.9.0"} <= published
     assert "main" not in published
 

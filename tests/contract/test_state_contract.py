@@ -128,6 +128,34 @@ async def test_a_failed_transfer_that_gains_items_is_tried_again(state, queue):
     assert (known.state, known.attempts) == (TransferState.WANTED, 0)
 
 
+async def test_what_no_rule_asks_for_any_more_is_dropped(state, queue):
+    """A rule that named a missing file was corrected: the right file is tried, and what is published stays."""
+    (new,) = await state.save_progress(progress(), found=[transfer(names=("log", "files/wrong"))], now=NOW)
+    await queue.claim(NOW)
+    await queue.fail(new.id, Outcome.GONE, "no such file", retry_at=None)
+    corrected = transfer(names=("log", "files/right"), rules=("corrected",))
+    await state.save_progress(progress(), found=[corrected], now=NOW)
+    (known,) = await state.find(1, 7)
+    assert (known.state, known.attempts) == (TransferState.WANTED, 0)
+    assert [item.name for item in known.transfer.items] == ["log", "files/right"]
+    assert known.transfer.rules == ("corrected",)
+    await queue.claim(NOW)
+    await queue.stage(new.id, [staged_file("log", b"x", "p"), staged_file("files/right", b"y", "q")])
+    await queue.publish(new.id, Published(dest=known.transfer.dest, size=2, manifest_sha256="0" * 64), NOW)
+    await state.save_progress(progress(), found=[transfer(names=("log",))], now=NOW)
+    (known,) = await state.find(1, 7)
+    assert known.state is TransferState.PUBLISHED
+    assert [item.name for item in known.transfer.items] == ["log", "files/right"]
+
+
+async def test_it_remembers_whose_it_is(state):
+    """A new state belongs to nobody; what is recorded is replaced by kind."""
+    assert dict(await state.belongs_to()) == {}
+    await state.belong_to({"gitlab": "https://a", "store": "1"})
+    await state.belong_to({"gitlab": "https://b"})
+    assert dict(await state.belongs_to()) == {"gitlab": "https://b", "store": "1"}
+
+
 async def test_items_gained_in_flight_are_brought_by_another_attempt(state, queue):
     """The worker knows nothing of them, so its publication is not the end."""
     await state.save_progress(progress(), found=[transfer()], now=NOW)

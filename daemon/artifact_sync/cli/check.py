@@ -11,7 +11,7 @@ from artifact_sync import app
 from artifact_sync.cli import checks_local, checks_remote
 from artifact_sync.cli.finding import Finding, Level
 from artifact_sync.cli.jsonl import dumps
-from artifact_sync.cli.options import config_option, json_option, load_settings
+from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
 from artifact_sync.cli.process import finish, supervise
 from artifact_sync.cli.words import count
 from artifact_sync.config import Settings
@@ -22,9 +22,10 @@ __all__ = ["command"]
 
 @click.command("check")
 @config_option
+@selection_options
 @click.option("--offline", is_flag=True, help="Only what this machine can tell: configuration, disk, lock, state.")
 @json_option
-def command(config_path: Path | None, *, offline: bool, as_json: bool) -> int:
+def command(config_path: Path | None, *, selection: Selection, offline: bool, as_json: bool) -> int:
     """Check the configuration, GitLab, the token, its rights and the disk."""
     findings: list[Finding] = []
 
@@ -36,7 +37,7 @@ def command(config_path: Path | None, *, offline: bool, as_json: bool) -> int:
                 print(f"      cure: {finding.cure}", flush=True)
 
     async def work() -> int:
-        async for finding in _look(config_path, offline=offline):
+        async for finding in _look(config_path, selection, offline=offline):
             tell(finding)
         failed = [finding for finding in findings if finding.level is Level.FAIL]
         if as_json:
@@ -46,9 +47,9 @@ def command(config_path: Path | None, *, offline: bool, as_json: bool) -> int:
     return finish(supervise(work))
 
 
-async def _look(config_path: Path | None, *, offline: bool) -> AsyncIterator[Finding]:
+async def _look(config_path: Path | None, selection: Selection, *, offline: bool) -> AsyncIterator[Finding]:
     try:
-        settings = load_settings(config_path)
+        settings = load_settings(config_path, selection)
     except ConfigError as error:
         yield Finding.fail("configuration", error)
         return

@@ -9,7 +9,7 @@ from artifact_sync.cli.finding import Finding
 from artifact_sync.cli.words import count, moment, span
 from artifact_sync.config import Settings
 from artifact_sync.core.rules import KeepPolicy, Rule
-from artifact_sync.errors import ArtifactSyncError, CredentialRefused, Denied, NotFound, Transient
+from artifact_sync.errors import ArtifactSyncError, CredentialRefused, Denied, NotFound, Refused, Transient, Unreachable
 from artifact_sync.ports import Remote, TokenInfo
 
 __all__ = ["look"]
@@ -32,7 +32,12 @@ async def look(settings: Settings, remote: Remote, now: datetime) -> AsyncIterat
         # GET /version asks for a credential, and the answer says which one is refused.
         yield Finding.fail("token", error)
         return
-    except (Denied, NotFound) as error:
+    except (NotFound, Refused) as error:
+        # Every GitLab since 8.13 has /version: https://docs.gitlab.com/api/version/
+        hint = "Is gitlab.url the address of GitLab itself, with the path it is installed under, if any?"
+        yield Finding.fail("GitLab", Unreachable(error.asked, f"{error.answer}: this is no GitLab", hint=hint))
+        return
+    except Denied as error:
         yield Finding.warn("GitLab", f"{settings.gitlab.url} does not tell its version: {error.answer}")
     async for finding in _token(settings, remote, now):
         yield finding

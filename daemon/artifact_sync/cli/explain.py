@@ -10,7 +10,7 @@ import click
 
 from artifact_sync import app
 from artifact_sync.cli.jsonl import dumps
-from artifact_sync.cli.options import config_option, json_option, load_settings
+from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
 from artifact_sync.cli.process import finish, supervise
 from artifact_sync.cli.words import ago, moment, one_line, size
 from artifact_sync.core.model import Job
@@ -27,13 +27,14 @@ _MARKS = {True: "yes", False: "NO", None: "?"}
 @click.command("explain")
 @click.argument("job_url", metavar="JOB_URL")
 @config_option
+@selection_options
 @json_option
-def command(job_url: str, config_path: Path | None, *, as_json: bool) -> int:
+def command(job_url: str, config_path: Path | None, *, selection: Selection, as_json: bool) -> int:
     """Show what each rule says to a job, condition by condition, and what became of the job here.
 
     JOB_URL is the address of the job's page: https://gitlab.example.com/group/project/-/jobs/123
     """
-    settings = load_settings(config_path)
+    settings = load_settings(config_path, selection)
     path, job_id = job_url_parts(job_url, settings.gitlab.url)
 
     async def work() -> int:

@@ -56,14 +56,16 @@ def _selected(event: events.Selected) -> str:
     return f"selected  {_job(event)} ({'; '.join(fact for fact in facts if fact)})"
 
 
-def _ended(event: events.TransferEnded) -> str:
+def _ended(event: events.TransferEnded) -> str | None:
     if event.outcome is Outcome.PUBLISHED:
         speed = rate(event.size, event.seconds)
         pace = f" in {span(event.seconds)}, {speed}" if speed else ""
         return f"mirrored  {_job(event)}: {size(event.size)}{pace} -> {event.dest}"
+    if not event.error:
+        # The same for all, and told once.
+        return None
     again = f"; next try {moment(event.retry_at)}" if event.retry_at else "; not tried again"
-    reason = f": {event.error}" if event.error else ""
-    return _hinted(f"failed    {_job(event)}: {event.outcome}{reason}{again}", event.hint)
+    return _hinted(f"failed    {_job(event)}: {event.outcome}: {event.error}{again}", event.hint)
 
 
 def _recovered(event: events.Recovered) -> str | None:

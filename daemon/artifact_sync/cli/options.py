@@ -14,7 +14,15 @@ import click
 from artifact_sync import config
 from artifact_sync.errors import ConfigError, UsageError
 
-__all__ = ["Selection", "config_option", "json_option", "load_settings", "selection_options", "verbose_option"]
+__all__ = [
+    "Selection",
+    "config_option",
+    "json_option",
+    "load_settings",
+    "moved_option",
+    "selection_options",
+    "verbose_option",
+]
 
 R = TypeVar("R")
 
@@ -31,6 +39,9 @@ config_option = click.option(
     help="Configuration. Default: $ARTIFACT_SYNC_CONFIG, ./artifact-sync.yaml, /etc/artifact-sync/config.yaml.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+moved_option = click.option(
+    "--moved", is_flag=True, help="Take over a state that was made for GitLab's former address, or for another store."
+)
 verbose_option = click.option("--verbose", "-v", is_flag=True, help="Also print what is looked at, and the log.")
 
 

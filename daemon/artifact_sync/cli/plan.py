@@ -16,7 +16,6 @@ from artifact_sync.cli.words import ago, count, one_line, size
 from artifact_sync.core.model import Project
 from artifact_sync.engine import Planned, planned, resolve
 from artifact_sync.errors import CredentialRefused, RemoteError
-from artifact_sync.ports import TransferState
 
 __all__ = ["command"]
 
@@ -41,8 +40,8 @@ def command(config_path: Path | None, *, selection: Selection, as_json: bool) ->
 
     async def work() -> int:
         async with app.read(settings) as reading:
-            resolved = await resolve(reading.remote, reading.rules, lambda _: None)
-            totals.problems += resolved.failures
+            resolved = await resolve(reading.remote, reading.rules)
+            totals.problems += resolved.failures.values()
             for project in resolved.projects.values():
                 await _project(project, reading, totals, as_json=as_json)
         if totals.problems and not resolved.projects:
@@ -64,7 +63,7 @@ async def _project(project: Project, reading: app.Reading, totals: _Totals, *, a
     )
     try:
         async for plan in coming:
-            if plan.known is not None and plan.known.state is TransferState.PUBLISHED:
+            if not plan.missing:
                 totals.mirrored += 1
                 continue
             totals.fetched += 1
@@ -87,7 +86,7 @@ def _facts(plan: Planned) -> dict[str, object]:
         "job": transfer.job.name,
         "ref": transfer.job.ref,
         "rules": transfer.rules,
-        "items": [item.name for item in transfer.items],
+        "items": [item.name for item in plan.missing],
         "size": plan.size,
         "dest": transfer.dest,
         "deadline": transfer.deadline,
@@ -100,7 +99,9 @@ def _line(plan: Planned, now: datetime) -> str:
     transfer = plan.transfer
     job = f"{transfer.project_path} {transfer.job.ref} {transfer.job.name} #{transfer.job.id}"
     facts = [size(plan.size) if plan.size is not None else "size unknown", f"rules {', '.join(transfer.rules)}"]
-    if plan.known is not None:
+    if plan.known is not None and plan.known.published_at is not None:
+        facts.append(f"adds {', '.join(item.name for item in plan.missing)}")
+    elif plan.known is not None:
         facts.append(f"known: {plan.known.state}")
     if transfer.deadline is not None:
         facts.append(f"expires {ago(transfer.deadline, now)}")

@@ -38,7 +38,7 @@ def finish(ended: int | Stopped) -> int:
 def supervise(
     work: Callable[[], Awaitable[int]], *, on_stop: Callable[[signal.Signals], None] = lambda _: None
 ) -> int | Stopped:
-    """Run the work to its end, or until SIGINT or SIGTERM cancels it; a second signal ends the process at once.
+    """Run the work to its end, or until SIGINT, SIGTERM or SIGHUP cancels it; a second signal ends the process at once.
 
     Returns what the work returned, or Stopped. Errors of the work come out as they are.
     """
@@ -50,7 +50,7 @@ async def _supervised(work: Callable[[], Awaitable[int]], on_stop: Callable[[sig
 
     async def watch(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
         nonlocal result
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             task_status.started()
             async for number in signals:
                 if isinstance(result, Stopped):

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from artifact_sync import __version__, app
-from artifact_sync.cli.options import config_option, json_option, load_settings, verbose_option
+from artifact_sync.cli import sandbox
+from artifact_sync.cli.options import config_option, json_option, load_settings, moved_option, verbose_option
 from artifact_sync.cli.process import Stopped, supervise
 from artifact_sync.cli.reporter import reporter
 from artifact_sync.core.events import Started, Stopping
@@ -19,16 +20,18 @@ __all__ = ["command"]
 
 @click.command("run")
 @config_option
+@moved_option
 @json_option
 @verbose_option
-def command(config_path: Path | None, *, as_json: bool, verbose: bool) -> int:
+def command(config_path: Path | None, *, moved: bool, as_json: bool, verbose: bool) -> int:
     """Run the daemon: follow GitLab and mirror what the rules select, until SIGTERM or Ctrl-C."""
     settings = load_settings(config_path)
+    sandbox.refuse(settings.store_path)
     configure(form=settings.log.format, level="debug" if verbose else settings.log.level)
     with reporter(as_json=as_json, verbose=verbose, daemon=True) as tell:
 
         async def work() -> int:
-            async with app.build(settings, emit=tell) as engine:
+            async with app.build(settings, emit=tell, moved=moved) as engine:
                 tell(Started(version=__version__, url=settings.gitlab.url, store=str(settings.store_path)))
                 await engine.run()
             return 0

@@ -8,13 +8,13 @@ from pathlib import Path
 from artifact_sync.cli.holder import holder
 from artifact_sync.errors import UsageError
 
-__all__ = ["MARKER", "prepare"]
+__all__ = ["MARKER", "prepare", "refuse"]
 
 #: Says that everything in the folder was made by a demo. Its content is the configuration that the demo used.
 MARKER = "demo.yaml"
 _HEAD = "# Made by `artifact-sync demo`, which starts this folder afresh when it finds this line.\n"
 _OURS = frozenset(
-    {MARKER, "tree", "objects", ".staging", ".trash", ".quarantine", ".lock"}
+    {MARKER, ".id", "tree", "objects", ".staging", ".trash", ".quarantine", ".lock"}
     | {f"demo.db{suffix}" for suffix in ("", "-wal", "-shm", "-journal", ".lock")}
 )
 
@@ -33,6 +33,22 @@ def prepare(folder: Path, configuration: str) -> Path:
     return marker
 
 
+def refuse(store: Path) -> None:
+    """Raise UsageError for a store in a demo's folder, which the next demo empties."""
+    if _is_ours(store / MARKER):
+        raise UsageError(
+            f"{store} is the folder of a demo, and the next demo empties it", hint="Name another folder for the store."
+        )
+
+
+def _is_ours(marker: Path) -> bool:
+    try:
+        with marker.open(errors="replace") as file:
+            return file.readline() == _HEAD
+    except OSError:
+        return False
+
+
 def _empty(folder: Path) -> None:
     hint = "Name a folder that does not exist yet: artifact-sync demo --into another-folder"
     if not folder.is_dir():
@@ -41,7 +57,7 @@ def _empty(folder: Path) -> None:
     if not entries:
         return
     marker = entries.get(MARKER)
-    if marker is None or not marker.is_file() or not marker.read_text(errors="replace").startswith(_HEAD):
+    if marker is None or not _is_ours(marker):
         raise UsageError(f"{folder} is not empty, and no demo made what is in it", hint=hint)
     if strange := sorted(entries.keys() - _OURS):
         raise UsageError(f"{folder} holds {', '.join(strange[:5])}, which no demo made", hint=hint)

@@ -10,20 +10,21 @@ import click
 
 from artifact_sync import app
 from artifact_sync.cli.jsonl import dumps
-from artifact_sync.cli.options import config_option, json_option, load_settings
+from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
 from artifact_sync.cli.process import finish, supervise
-from artifact_sync.cli.words import ago, count, moment, size
-from artifact_sync.ports import Progress, QueuedTransfer, Summary, TransferState
+from artifact_sync.cli.words import ago, count, moment, size, span
+from artifact_sync.ports import KeepEntry, Progress, QueuedTransfer, Summary, TransferState
 
 __all__ = ["command"]
 
 
 @click.command("status")
 @config_option
+@selection_options
 @json_option
-def command(config_path: Path | None, *, as_json: bool) -> int:
+def command(config_path: Path | None, *, selection: Selection, as_json: bool) -> int:
     """Show the backlog, what is at risk, the last errors, the projects and the ledger of keeps."""
-    settings = load_settings(config_path)
+    settings = load_settings(config_path, selection)
 
     async def work() -> int:
         async with app.read(settings) as reading:
@@ -38,6 +39,9 @@ def command(config_path: Path | None, *, as_json: bool) -> int:
 
 
 def _lines(summary: Summary, now: datetime) -> Iterator[str]:
+    for trouble in summary.troubles:
+        hint = f" (hint: {trouble.hint})" if trouble.hint else ""
+        yield f"failing:   {trouble.subject}, for {span(now - trouble.since)}: {trouble.error}{hint}"
     states = (f"{summary.by_state.get(state, 0):,} {state}" for state in TransferState)
     yield f"transfers: {', '.join(states)}; {size(summary.published_bytes)} mirrored"
     yield f"watched:   {count(summary.watched_pipelines, 'pipeline')} with jobs that may still finish"
@@ -48,10 +52,14 @@ def _lines(summary: Summary, now: datetime) -> Iterator[str]:
     yield from _section(
         "last keeps",
         [
-            f"{moment(entry.at)} {entry.project_path} {entry.job_name} #{entry.job_id}: {entry.result} ({entry.reason})"
+            f"{moment(entry.at)} {entry.project_path} {entry.job_name} #{entry.job_id}: {entry.result}{_cause(entry)} ({entry.reason})"
             for entry in summary.keeps
         ],
     )
+
+
+def _cause(entry: KeepEntry) -> str:
+    return f": {entry.detail}" if entry.detail else ""
 
 
 def _section(title: str, lines: list[str]) -> Iterator[str]:

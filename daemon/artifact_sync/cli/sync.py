@@ -8,21 +8,24 @@ from pathlib import Path
 import click
 
 from artifact_sync import app
+from artifact_sync.cli import sandbox
 from artifact_sync.cli.jsonl import dumps
 from artifact_sync.cli.options import (
     Selection,
     config_option,
     json_option,
     load_settings,
+    moved_option,
     selection_options,
     verbose_option,
 )
 from artifact_sync.cli.process import finish, supervise
 from artifact_sync.cli.reporter import reporter
 from artifact_sync.cli.words import count, size
-from artifact_sync.core.events import Stopping
+from artifact_sync.core.events import Discovered, Event, Kept, Stopping
+from artifact_sync.core.model import KeepResult
 from artifact_sync.engine import SyncReport
-from artifact_sync.observe import configure
+from artifact_sync.observe import configure, fan_out
 
 __all__ = ["command"]
 
@@ -33,25 +36,30 @@ _FAILED, _INCOMPLETE = 1, 5
 @config_option
 @selection_options
 @click.option("--strict", is_flag=True, help="End with 5 when not everything is mirrored.")
+@moved_option
 @json_option
 @verbose_option
-def command(config_path: Path | None, *, selection: Selection, strict: bool, as_json: bool, verbose: bool) -> int:
+def command(
+    config_path: Path | None, *, selection: Selection, strict: bool, moved: bool, as_json: bool, verbose: bool
+) -> int:
     """Do one complete pass and exit: look at every project, mirror what the rules select, keep what is due.
 
     Without a configuration, --url and --project say what: --url https://gitlab.example.com --project group/app
     """
     settings = load_settings(config_path, selection)
+    sandbox.refuse(settings.store_path)
     if verbose:
         configure(level="debug")
     with reporter(as_json=as_json, verbose=verbose) as tell:
+        seen = _Seen()
 
         async def work() -> int:
-            async with app.build(settings, emit=tell) as engine:
+            async with app.build(settings, emit=fan_out(seen, tell), moved=moved) as engine:
                 report = await engine.sync()
             if as_json:
-                print(dumps({"event": "summary", "at": datetime.now(UTC), **_facts(report)}), flush=True)
+                print(dumps({"event": "summary", "at": datetime.now(UTC), **_facts(report, seen)}), flush=True)
             else:
-                tell.say(_words(report))
+                tell.say(_words(report, seen))
             if strict and not report.complete:
                 return _INCOMPLETE
             return _FAILED if report.failed or report.problems else 0
@@ -59,9 +67,30 @@ def command(config_path: Path | None, *, selection: Selection, strict: bool, as_
         return finish(supervise(work, on_stop=lambda number: tell(Stopping(reason=number.name))))
 
 
-def _facts(report: SyncReport) -> dict[str, object]:
+class _Seen:
+    """What a pass came by beside its transfers."""
+
+    def __init__(self) -> None:
+        self.jobs = 0
+        self.kept = 0
+        self.unkept = 0
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Discovered():
+                self.jobs += event.jobs
+            case Kept(result=KeepResult.KEPT):
+                self.kept += 1
+            case Kept():
+                self.unkept += 1
+
+
+def _facts(report: SyncReport, seen: _Seen) -> dict[str, object]:
     return {
         "projects": report.projects,
+        "jobs": seen.jobs,
+        "kept": seen.kept,
+        "not_kept": seen.unkept,
         "published": report.published,
         "published_bytes": report.published_bytes,
         "failed": report.failed,
@@ -71,8 +100,8 @@ def _facts(report: SyncReport) -> dict[str, object]:
     }
 
 
-def _words(report: SyncReport) -> str:
-    looked = f"looked at {count(report.projects, 'project')}"
+def _words(report: SyncReport, seen: _Seen) -> str:
+    looked = f"looked at {count(report.projects, 'project')}, {count(seen.jobs, 'new or moving job')}"
     mirrored = f"mirrored {count(report.published, 'job')} ({size(report.published_bytes)})" if report.published else ""
     failed = f"{report.failed} failed" if report.failed else ""
     if report.unmirrored > report.failed:
@@ -81,7 +110,15 @@ def _words(report: SyncReport) -> str:
             f"{', ' if failed else ''}{earlier} failed for good in earlier passes (`artifact-sync status` names them)"
         )
     problems = f"{count(len(report.problems), 'project')} could not be looked at" if report.problems else ""
-    told = ", ".join(part for part in (looked, mirrored or "nothing new to mirror", failed, problems) if part)
+    told = ", ".join(
+        part for part in (looked, mirrored or "nothing new to mirror", failed, problems, _kept(seen)) if part
+    )
     if report.complete:
         return f"Done: {told}."
     return f"Not everything is mirrored: {told}."
+
+
+def _kept(seen: _Seen) -> str:
+    words = [f"kept {seen.kept} in GitLab"] if seen.kept else []
+    words += [f"{count(seen.unkept, 'keep')} in vain"] if seen.unkept else []
+    return ", ".join(words)

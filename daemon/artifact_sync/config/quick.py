@@ -79,6 +79,7 @@ def quick(
     data: dict[str, Any] = {
         "gitlab": {"url": url, **_given(ca_file=ca_file), **({"token": token} if token else {})},
         "store": {"path": str(into)},
+        "state": {"path": _beside(Path(into))},
         "rules": [rule],
         **({"poll": {"backfill": backfill}} if backfill is not None else {}),
     }
@@ -88,6 +89,11 @@ def quick(
     if verdict.settings is None:
         raise ConfigProblems(_problem(fault) for fault in verdict.faults)
     return verdict.settings
+
+
+def _beside(store: Path) -> str:
+    """A state for this store alone: there may be others in the folder, each from a line of its own."""
+    return str(store.with_name(f"{store.name}.db") if store.name else store / "artifact-sync.db")
 
 
 def _project(text: str | int) -> str | int:

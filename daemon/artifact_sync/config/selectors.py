@@ -65,6 +65,8 @@ def _project(value: object) -> str | int:
         return value
     if not isinstance(value, str) or value.strip("!/ ") == "":
         raise Wrong("not a project", cure)
+    if value.endswith("/") and not value.startswith("/"):
+        raise Wrong("a path with a slash at its end", f"write {value.rstrip('/')}, or {value}** for what lies below it")
     if "://" in value:
         raise Wrong("a URL", f"{cure}, without the address of the instance")
     try:

@@ -101,8 +101,15 @@ class Facts:
         if wanted is None:
             return Verdict(condition="semver", holds=True, wanted="any", found=ref)
         holds = self._version is not None and wanted.contains(self._version)
-        found = ref if self._version else f"{ref}, which is no tag of a version"
+        found = ref if holds else f"{ref}, {self._why_no_version()}"
         return Verdict(condition="semver", holds=holds, wanted=wanted.text, found=found)
+
+    def _why_no_version(self) -> str:
+        if self._version is None:
+            return "which is no tag of a version"
+        if not self._version.release:
+            return "a pre-release, which is taken only where a bound names one of the same version"
+        return "which is not in it"
 
     def _status(self, wanted: frozenset[str]) -> Verdict:
         job = self._candidate.job

@@ -116,7 +116,8 @@ class Discovery:
             if progress is None:
                 await self._first(project, page, new, walk, top, now)
                 return
-            findings = await self._look(project, new, walk, progress.horizon, backfill=False)
+            # New since the last poll, hence later than any horizon; clocks that differ must not hide one.
+            findings = await self._look(project, new, walk, None, backfill=False)
             if page.next is None or len(new) < len(page.items):
                 await self._save(project, replace(progress, newest_job_id=top), findings)
                 return
@@ -186,7 +187,7 @@ class Discovery:
             return
         findings = await self._look(project, jobs, Walk(from_top=True), None, backfill=False)
         pending, findings.pending = findings.pending, set()
-        if not pending:
+        if jobs and not pending:
             await self._save(project, progress, findings, unwatch=[watched.pipeline_id], late=True)
             return
         seen = _fingerprint(jobs)
@@ -194,7 +195,10 @@ class Discovery:
         await self._save(project, progress, findings, watch=[again], late=True)
 
     async def _jobs_of(self, project: Project, pipeline_id: int) -> list[Job]:
-        """Newest first; superseded ones only where a rule wants them. None twice, though pages by number may shift."""
+        """Newest first; superseded ones only where a rule wants them. None twice, though pages by number may shift.
+
+        None at all tells nothing: GitLab's answer to who may not read them (app/finders/ci/jobs_finder.rb).
+        """
         jobs: dict[int, Job] = {}
         async for page in self._remote.pipeline_jobs(project.id, pipeline_id, include_retried=self._wants_retried):
             jobs |= {job.id: job for job in page.items}

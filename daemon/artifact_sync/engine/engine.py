@@ -20,14 +20,24 @@ from artifact_sync.engine.policy import EnginePolicy
 from artifact_sync.engine.preview import Explanation, explained
 from artifact_sync.engine.projects import Resolved, resolve
 from artifact_sync.engine.recovery import recover
-from artifact_sync.engine.workers import Fetches, Tally, Workers
+from artifact_sync.engine.workers import Fetches, Workers
 from artifact_sync.errors import CredentialRefused, RemoteError
-from artifact_sync.ports import Clock, Queue, Remote, State, Store, TransferState
+from artifact_sync.ports import Clock, Queue, Remote, State, Store, TransferState, Trouble
 
 __all__ = ["Engine", "SyncReport"]
 
 #: A project whose polls fail is asked less and less, down to once in this time.
 _LONGEST_BACKOFF = timedelta(minutes=30)
+#: The subject of what concerns every project.
+_GITLAB = "GitLab"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Followed:
+    """A project that the daemon polls, as GitLab had it last: it may be renamed at any time."""
+
+    project: Project
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,10 +88,14 @@ class Engine:
         self._keeper = Keeper(remote=remote, state=state, clock=clock, policy=policy, emit=emit)
         self._discovery = Discovery(remote=remote, state=state, clock=clock, rules=rules, policy=policy, emit=emit)
         self._met: set[int] = set()
+        self._in_trouble: set[str] = set()
+        #: What the rules name and GitLab does not show.
+        self._named_in_vain: set[str] = set()
         self._polls = anyio.CapacityLimiter(policy.polls)
 
     async def recover(self) -> None:
         """Finish what the run before left. Raises StateError, StoreDamaged, NoSpace."""
+        await self._state.clear_trouble()
         self._emit(await recover(store=self._store, state=self._state, queue=self._queue, clock=self._clock))
 
     async def sync(self) -> SyncReport:
@@ -91,7 +105,7 @@ class Engine:
         NoSpace, StateError, StoreDamaged; a RemoteError when no project could be asked at all.
         """
         report = SyncReport()
-        self._workers.tally = Tally()
+        self._workers.begin()
         await self._queue.revive()
         finish = anyio.Event()
         with single_error():
@@ -103,7 +117,8 @@ class Engine:
                     finish.set()
                     self._workers.wake()
                 # What is due in this moment is called; what comes later is the daemon's, or the next pass's.
-                await self._keeper.due()
+                while await self._keeper.due():
+                    pass
                 keeping.cancel_scope.cancel()
         tally = self._workers.tally
         report.published, report.published_bytes, report.failed = tally.published, tally.published_bytes, tally.failed
@@ -114,7 +129,7 @@ class Engine:
 
     async def _look_at_all(self, report: SyncReport) -> None:
         resolved = await self._resolved()
-        report.problems += resolved.failures
+        report.problems += resolved.failures.values()
         async with anyio.create_task_group() as looking:
             for project in resolved.projects.values():
                 looking.start_soon(self._pass, project, report)
@@ -129,9 +144,10 @@ class Engine:
             except CredentialRefused:
                 raise
             except RemoteError as error:
-                self._project_failed(project, error)
+                await self._troubled(project.path_with_namespace, error)
                 report.problems.append(error)
             else:
+                await self._well(project.path_with_namespace)
                 report.projects += 1
             self._found()
 
@@ -152,58 +168,59 @@ class Engine:
         )
 
     async def _follow_projects(self, group: TaskGroup) -> None:
-        followed: dict[int, anyio.CancelScope] = {}
+        followed: dict[int, _Followed] = {}
         wait = self._policy.interval
         while True:
             try:
                 resolved = await self._resolved()
             except RemoteError as error:
-                self._emit(ProjectFailed(project="all projects", error=str(error), hint=error.hint))
+                await self._troubled(_GITLAB, error)
                 await self._clock.sleep(wait.total_seconds())
                 wait = min(2 * wait, self._policy.resolve_every)
                 continue
             for project_id, project in resolved.projects.items():
-                if project_id not in followed:
-                    followed[project_id] = anyio.CancelScope()
-                    group.start_soon(self._follow, project, followed[project_id])
+                if project_id in followed:
+                    followed[project_id].project = project
+                else:
+                    followed[project_id] = _Followed(project=project)
+                    group.start_soon(self._follow, followed[project_id])
             # One that is not listed now may be invisible for a moment, so it is followed on as long as the rest fails.
             if not resolved.failures:
                 for project_id in followed.keys() - resolved.projects.keys():
-                    followed.pop(project_id).cancel()
+                    followed.pop(project_id).scope.cancel()
             wait = self._policy.interval if resolved.failures else self._policy.resolve_every
             await self._clock.sleep(wait.total_seconds())
 
-    async def _follow(self, project: Project, scope: anyio.CancelScope) -> None:
-        with scope:
+    async def _follow(self, followed: _Followed) -> None:
+        with followed.scope:
             await self._clock.sleep(random.random() * min(1.0, self._policy.interval.total_seconds()))
             failures = 0
             while True:
-                due = self._clock.now() + self._policy.interval
+                project, due = followed.project, self._clock.now() + self._policy.interval
                 try:
                     async with self._polls:
                         await self._discovery.poll(project)
                     self._found()
+                    await self._well(project.path_with_namespace)
                     await self._history(project, until=due)
                     failures = 0
+                    look = await self._state.next_look(project.id)
+                    due = min(due, look or due)
                 except RemoteError as error:
-                    self._project_failed(project, error)
+                    await self._troubled(project.path_with_namespace, error)
                     failures += 1
+                    # Looks that are due wait as well, or it would be asked without a pause.
                     due = self._clock.now() + min(self._policy.interval * (1 << min(failures, 16)), _LONGEST_BACKOFF)
-                await self._clock.sleep(await self._until(project, due))
+                await self._clock.sleep((due - self._clock.now()).total_seconds())
 
     async def _history(self, project: Project, *, until: datetime) -> None:
-        """Pages of history until it is time to look at what is new."""
-        while self._clock.now() < until:
+        """Pages of history until it is time to look at what is new, and one at the least."""
+        more = True
+        while more:
             async with self._polls:
                 more = await self._discovery.backfill(project)
             self._found()
-            if not more:
-                return
-
-    async def _until(self, project: Project, due: datetime) -> float:
-        look = await self._state.next_look(project.id)
-        soonest = min(due, look) if look is not None else due
-        return max(0.0, (soonest - self._clock.now()).total_seconds())
+            more = more and self._clock.now() < until
 
     async def _revive(self) -> None:
         while True:
@@ -212,7 +229,13 @@ class Engine:
             await self._clock.sleep(self._policy.revive_every.total_seconds())
 
     async def _resolved(self) -> Resolved:
-        resolved = await resolve(self._remote, self._rules, self._emit)
+        resolved = await resolve(self._remote, self._rules)
+        for subject in self._named_in_vain - resolved.failures.keys():
+            await self._well(subject)
+        self._named_in_vain = set(resolved.failures)
+        for subject, error in resolved.failures.items():
+            await self._troubled(subject, error)
+        await self._well(_GITLAB)
         for project in resolved.projects.values():
             if project.id not in self._met:
                 self._met.add(project.id)
@@ -223,5 +246,13 @@ class Engine:
         self._workers.wake()
         self._keeper.wake()
 
-    def _project_failed(self, project: Project, error: RemoteError) -> None:
-        self._emit(ProjectFailed(project=project.path_with_namespace, error=str(error), hint=error.hint))
+    async def _troubled(self, subject: str, error: RemoteError) -> None:
+        self._emit(ProjectFailed(project=subject, error=str(error), hint=error.hint))
+        self._in_trouble.add(subject)
+        trouble = Trouble(subject=subject, error=str(error), hint=error.hint, since=self._clock.now())
+        await self._state.note_trouble(trouble)
+
+    async def _well(self, subject: str) -> None:
+        if subject in self._in_trouble:
+            self._in_trouble.discard(subject)
+            await self._state.clear_trouble(subject)

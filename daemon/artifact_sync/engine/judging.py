@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from artifact_sync.core.model import Candidate, Job, KeepDue, Project, Transfer
 from artifact_sync.core.planning import keeps, plan
 from artifact_sync.core.rules import Decision, Rule, explain
-from artifact_sync.errors import NotFound
+from artifact_sync.errors import Denied, NotFound
 from artifact_sync.ports import Priority, Remote
 
 __all__ = ["Findings", "Judge", "Walk", "all_before", "latest_ids"]
@@ -27,13 +27,15 @@ class Walk:
 
     def __init__(self, *, from_top: bool) -> None:
         self._complete = from_top
-        self._met: set[tuple[int, str]] = set()
+        #: The newest job of each name. Its id, because a page that failed half-way is walked again.
+        self._met: dict[tuple[int, str], int] = {}
 
     def retried(self, job: Job) -> bool | None:
         """Whether the job was superseded; None when this walk cannot know."""
         if job.pipeline is None:
             return False
-        if (job.pipeline.id, job.name) in self._met:
+        newest = self._met.get((job.pipeline.id, job.name))
+        if newest is not None and newest > job.id:
             return True
         return False if self._complete else None
 
@@ -43,7 +45,8 @@ class Walk:
             self._met.clear()
             self._complete = False
         if job.pipeline is not None:
-            self._met.add((job.pipeline.id, job.name))
+            key = (job.pipeline.id, job.name)
+            self._met[key] = max(job.id, self._met.get(key, 0))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,13 +134,22 @@ class Judge:
 
 
 async def latest_ids(remote: Remote, project_id: int, pipeline_id: int, priority: Priority) -> set[int]:
-    """Ids of a pipeline's jobs that no retry superseded; empty for a pipeline that is gone."""
+    """Ids of a pipeline's jobs that no retry superseded; empty for a pipeline that is gone.
+
+    Raises Denied for an empty list: that is how GitLab answers who may not read them (app/finders/ci/jobs_finder.rb).
+    """
     ids: set[int] = set()
     try:
         async for page in remote.pipeline_jobs(project_id, pipeline_id, priority=priority):
             ids |= {job.id for job in page.items}
     except NotFound:
         return set()
+    if not ids:
+        raise Denied(
+            f"GET /api/v4/projects/{project_id}/pipelines/{pipeline_id}/jobs",
+            "an empty list of a pipeline that has jobs",
+            hint="Give the token's user a role that may read the pipeline's jobs.",
+        )
     return ids
 
 

@@ -17,7 +17,7 @@ from artifact_sync.core.events import Emit, Kept
 from artifact_sync.core.model import Job, KeepDue, KeepResult
 from artifact_sync.engine.bell import Bell, rung
 from artifact_sync.engine.policy import EnginePolicy
-from artifact_sync.errors import Denied, NotFound, RemoteError
+from artifact_sync.errors import CredentialRefused, Denied, NotFound, RemoteError
 from artifact_sync.ports import Clock, KeepEntry, Priority, Remote, State
 
 __all__ = ["Keeper"]
@@ -112,6 +112,8 @@ class Keeper:
         except NotFound as error:
             # Too late, or there is no archive any more: only the download can save it now.
             return _Ending(KeepResult.EXPIRED, str(error))
+        except CredentialRefused as error:
+            return _Ending(KeepResult.DENIED, str(error), again=True)
         except Denied as error:
             return _Ending(KeepResult.DENIED, await self._why_denied(due, error), again=True)
         except RemoteError as error:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from artifact_sync.core.model import Candidate, KeepDue, Project, Transfer
+from artifact_sync.core.model import Candidate, Item, KeepDue, Project, Transfer
 from artifact_sync.core.rules import Decision, Rule, explain
 from artifact_sync.engine.judging import Judge, Walk, all_before, latest_ids
 from artifact_sync.engine.policy import EnginePolicy
-from artifact_sync.ports import Clock, KeepEntry, Priority, QueuedTransfer, Remote, State
+from artifact_sync.ports import Clock, KeepEntry, Priority, QueuedTransfer, Remote, State, TransferState
 
 __all__ = ["Explanation", "Planned", "explained", "planned"]
 
@@ -23,9 +23,17 @@ class Planned:
     keeps: tuple[KeepDue, ...]
 
     @property
+    def missing(self) -> tuple[Item, ...]:
+        """What is not published yet."""
+        if self.known is None or self.known.state is TransferState.LOST or self.known.published_at is None:
+            return self.transfer.items
+        there = {file.name for file in self.known.files}
+        return tuple(item for item in self.transfer.items if item.name not in there)
+
+    @property
     def size(self) -> int | None:
-        """Bytes, as far as GitLab announces them."""
-        sizes = [item.size for item in self.transfer.items if item.size is not None]
+        """Bytes that are missing, as far as GitLab announces them."""
+        sizes = [item.size for item in self.missing if item.size is not None]
         return sum(sizes) if sizes else None
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TypeVar
 
-from artifact_sync.core.events import Emit, ProjectFailed
 from artifact_sync.core.model import Project
 from artifact_sync.core.rules import Rule
-from artifact_sync.errors import CredentialRefused, RemoteError
+from artifact_sync.errors import CredentialRefused, Refused, RemoteError
 from artifact_sync.ports import Page, Remote
 
 __all__ = ["Resolved", "resolve"]
@@ -17,17 +16,17 @@ T = TypeVar("T")
 
 
 class Resolved:
-    """Projects by id, and what could not be resolved."""
+    """Projects by id, and what could not be resolved by how a rule names it."""
 
     def __init__(self) -> None:
         self.projects: dict[int, Project] = {}
-        self.failures: list[RemoteError] = []
+        self.failures: dict[str, RemoteError] = {}
 
 
-async def resolve(remote: Remote, rules: Sequence[Rule], emit: Emit) -> Resolved:
+async def resolve(remote: Remote, rules: Sequence[Rule]) -> Resolved:
     """Ask GitLab for every project that some rule means.
 
-    What is not visible is told and left out; the others go on. Raises CredentialRefused.
+    What is not visible is left out; the others go on. Raises CredentialRefused.
     """
     resolved = Resolved()
     named: list[str | int] = []
@@ -39,9 +38,10 @@ async def resolve(remote: Remote, rules: Sequence[Rule], emit: Emit) -> Resolved
         except CredentialRefused:
             raise
         except RemoteError as error:
-            _failed(resolved, emit, str(name), error)
+            resolved.failures[str(name)] = error
         else:
-            _take(resolved, project, rules)
+            if not _take(resolved, project, rules) and name not in {project.id, project.path_with_namespace}:
+                resolved.failures[str(name)] = _moved(name, project)
     for prefix in _distinct(p for rule in rules for p in rule.projects.group_prefixes):
         pages = remote.group_projects(prefix) if prefix else remote.projects()
         try:
@@ -49,7 +49,7 @@ async def resolve(remote: Remote, rules: Sequence[Rule], emit: Emit) -> Resolved
         except CredentialRefused:
             raise
         except RemoteError as error:
-            _failed(resolved, emit, f"{prefix}/" if prefix else "all projects", error)
+            resolved.failures[f"{prefix}/" if prefix else "all projects"] = error
     return resolved
 
 
@@ -59,14 +59,20 @@ async def _listed(resolved: Resolved, pages: AsyncIterator[Page[Project]], rules
             _take(resolved, project, rules)
 
 
-def _take(resolved: Resolved, project: Project, rules: Sequence[Rule]) -> None:
-    if any(rule.projects.matches(project) for rule in rules):
-        resolved.projects[project.id] = project
+def _take(resolved: Resolved, project: Project, rules: Sequence[Rule]) -> bool:
+    if not any(rule.projects.matches(project) for rule in rules):
+        return False
+    resolved.projects[project.id] = project
+    return True
 
 
-def _failed(resolved: Resolved, emit: Emit, what: str, error: RemoteError) -> None:
-    resolved.failures.append(error)
-    emit(ProjectFailed(project=what, error=str(error), hint=error.hint))
+def _moved(name: str | int, project: Project) -> Refused:
+    """GitLab redirects from a former path, and finds a path in other case, but rules are about the path as it is."""
+    return Refused(
+        f"GET /api/v4/projects/{name}",
+        f"it is {project.path_with_namespace} now, which no rule means",
+        hint=f"Write {project.path_with_namespace} in the rule, or {project.id}, which stays the same.",
+    )
 
 
 def _distinct(names: Iterable[T]) -> tuple[T, ...]:

@@ -23,8 +23,6 @@ __all__ = ["Fetches", "Tally", "Workers"]
 _LOOK = 5.0
 #: Seconds that everybody waits when the disk is full or the credential refused.
 _PAUSE = 30.0
-#: A 404 may come and go; after so many it is gone.
-_GONE_ATTEMPTS = 3
 #: Failures of the store's disk in a row after which the daemon ends, so that a supervisor sees it.
 _DAMAGES = 3
 #: At least so many tries fit in before a deadline.
@@ -65,6 +63,11 @@ class Workers:
         self._paused_until = 0.0
         self._last_pause: ArtifactSyncError | None = None
         self.tally = Tally()
+
+    def begin(self) -> None:
+        """Begin a pass: nothing done yet, and what stopped the last one may be mended."""
+        self.tally = Tally()
+        self._paused_until, self._last_pause = 0.0, None
 
     def wake(self) -> None:
         """There may be work."""
@@ -155,9 +158,13 @@ class Workers:
         if outcome in {Outcome.CREDENTIAL, Outcome.NO_SPACE}:
             # Nobody's download succeeds now, and none of them is to blame.
             await self._queue.release(queued.id)
+            retry_at: datetime | None = self._clock.now() + timedelta(seconds=_PAUSE)
+            told = self._last_pause is not None and self._clock.monotonic() < self._paused_until
             self._last_pause = error
             self._paused_until = self._clock.monotonic() + _PAUSE
-            retry_at: datetime | None = self._clock.now() + timedelta(seconds=_PAUSE)
+            if told:
+                self._ended(queued, outcome, seconds=seconds, retry_at=retry_at)
+                return
         else:
             retry_at = self._retry_at(queued, error)
             await self._queue.fail(queued.id, outcome, str(error), retry_at=retry_at)
@@ -170,10 +177,7 @@ class Workers:
 
     def _retry_at(self, queued: QueuedTransfer, error: ArtifactSyncError) -> datetime | None:
         attempts = queued.attempts + 1
-        gone = error.outcome is Outcome.GONE
-        if attempts >= (min(_GONE_ATTEMPTS, self._policy.attempts) if gone else self._policy.attempts):
-            return None
-        if error.outcome.final and not gone:
+        if error.outcome.final or attempts >= self._policy.attempts:
             return None
         now = self._clock.now()
         wait = delay(

@@ -87,9 +87,7 @@ class Fetcher:
         try:
             arrival = await download.run(resumable)
         except NotFound as error:
-            if item.kind != "archive":
-                raise
-            raise await explain_missing(self._remote, transfer, error, now=self._clock.now()) from error
+            raise await explain_missing(self._remote, transfer, item, error, now=self._clock.now()) from error
         await self._verify(queued, item, resumable, arrival)
         sha256, size = await resumable.finish()
         if item.kind == "archive":

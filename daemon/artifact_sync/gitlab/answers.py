@@ -57,7 +57,7 @@ def _lasting(asked: str, answer: str, status: int, body: bytes, words: str) -> R
     if status == HTTPStatus.FORBIDDEN:
         return _forbidden(asked, answer, body)
     if status == HTTPStatus.NOT_FOUND:
-        return NotFound(asked, answer, status=status, hint=_missing(words))
+        return NotFound(asked, answer, status=status, hint=_missing(asked, words))
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         hint = "This GitLab does not allow that here: an older version, a moved project, or another way of paging."
         return Refused(asked, answer, status=status, hint=hint)
@@ -83,10 +83,16 @@ def _forbidden(asked: str, answer: str, body: bytes) -> RemoteError:
     return Denied(asked, answer, status=403, hint=hint)
 
 
-def _missing(words: str) -> str:
+def _missing(asked: str, words: str) -> str:
     """The hint alone depends on the words. GitLab does not tell what was removed from what is invisible."""
+    if "/groups/" in asked:
+        return (
+            "There is no such group, or this token's user does not see it: check the path (also upper and lower case)."
+        )
     if "Project Not Found" in words:
-        return "The project is gone, or this token's user does not see it (any more): check its membership."
+        return (
+            "The project is gone, or this token's user does not see it (any more): check the path and its membership."
+        )
     return "It is not there (any more): expired, erased or never made, or invisible to this token's user."
 
 

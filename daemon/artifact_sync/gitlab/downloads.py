@@ -12,7 +12,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from artifact_sync.errors import Refused, RemoteError, Transient
+from artifact_sync.errors import Refused, RemoteError, Transient, Unreachable
 from artifact_sync.gitlab.answers import error_for
 from artifact_sync.gitlab.ranges import Wanted, continues, strong_etag
 from artifact_sync.gitlab.redirects import HOPS, STATUSES, Hop, RedirectPolicy, plain
@@ -82,7 +82,7 @@ class Downloads:
                 # Not the rest that was asked for: then everything, from the start.
                 wanted = None
             except Transient as error:
-                if attempt >= self._requester.attempts:
+                if attempt >= self._requester.attempts or isinstance(error, Unreachable):
                     raise
                 await self._requester.wait(attempt, error)
         raise AssertionError  # pragma: no cover -- count() does not end

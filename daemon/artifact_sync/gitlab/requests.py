@@ -12,7 +12,7 @@ import structlog
 from yarl import URL
 
 from artifact_sync.core.backoff import delay
-from artifact_sync.errors import CredentialRefused, Refused, RemoteError, Throttled, Transient
+from artifact_sync.errors import CredentialRefused, Refused, RemoteError, Throttled, Transient, Unreachable
 from artifact_sync.gitlab.address import Address
 from artifact_sync.gitlab.answers import error_for, sign_in_refused
 from artifact_sync.gitlab.budget import Budget
@@ -90,7 +90,7 @@ class Requester:
             try:
                 return await self._once(method, place, credential, priority, verdict=verdict)
             except Transient as error:
-                if attempt >= self.attempts or not again(error):
+                if attempt >= self.attempts or isinstance(error, Unreachable) or not again(error):
                     raise
                 await self.wait(attempt, error)
         raise AssertionError  # pragma: no cover -- count() does not end

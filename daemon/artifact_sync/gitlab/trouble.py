@@ -7,13 +7,16 @@ from contextlib import contextmanager
 
 import aiohttp
 
-from artifact_sync.errors import Refused, RemoteError, Transient
+from artifact_sync.errors import Refused, RemoteError, Transient, Unreachable
 from artifact_sync.gitlab.resolver import ForbiddenAddressError
 
 __all__ = ["NETWORK", "network", "network_error"]
 
 #: aiohttp also lets bare ValueErrors out for what a peer sent.
 NETWORK = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+
+#: OpenSSL's words for an answer that is no TLS at all.
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"})
 
 _REACH = "Check the network, gitlab.url and gitlab.proxy; it is tried again."
 _AGAIN = "It is tried again; if it lasts, look at the network and at the proxies in between."
@@ -26,8 +29,18 @@ def network_error(error: Exception, asked: str) -> RemoteError:
         return Refused(asked, f"refused: {error.os_error}", hint=hint)
     if isinstance(error, aiohttp.InvalidURL):
         return Refused(asked, "an address that is no URL", hint="Check gitlab.url and gitlab.proxy.")
+    if isinstance(error, aiohttp.ClientSSLError):
+        answer, hint = _tls(error)
+        return Unreachable(asked, answer, hint=hint)
     answer, hint = _words(error)
     return Transient(asked, answer, hint=hint)
+
+
+def _tls(error: aiohttp.ClientSSLError) -> tuple[str, str]:
+    if getattr(error.os_error, "reason", None) in _NOT_TLS:
+        return "the server does not speak TLS on this port", "Write http:// in gitlab.url, or the port of https."
+    trust = "Check the server's certificate; an authority of your own is trusted by gitlab.ca_file."
+    return "no trusted TLS connection", trust
 
 
 def _words(error: Exception) -> tuple[str, str]:
@@ -45,11 +58,6 @@ _KNOWN: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ..
         TimeoutError,
         "no byte came for too long",
         "It is tried again; gitlab.requests.timeout says how long a silence may be.",
-    ),
-    (
-        (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError),
-        "no trusted TLS connection",
-        "Check the server's certificate; an authority of your own is trusted by gitlab.ca_file.",
     ),
     (aiohttp.ClientHttpProxyError, "the proxy answered {what}", _REACH),
     (aiohttp.ClientConnectorError, "no connection: {what}", _REACH),

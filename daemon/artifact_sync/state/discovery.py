@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -18,6 +18,8 @@ from artifact_sync.state.queries import named
 __all__ = ["all_progress", "count_watched", "due_pipelines", "next_look", "progress", "save"]
 
 _DISCOVERY = named("discovery")
+#: Not in flight: nobody works on its items now.
+_SETTLED = frozenset({"wanted", "published", "failed"})
 _TRANSFERS = named("transfers")
 
 
@@ -42,7 +44,7 @@ def save(
     unwatch: Sequence[int],
 ) -> tuple[QueuedTransfer, ...]:
     """Everything that a page showed; the transfers that are new."""
-    new = tuple(queued for transfer in found if (queued := _take_up(database, transfer)) is not None)
+    new = tuple(queued for transfer in _once_each(found) if (queued := _take_up(database, transfer)) is not None)
     for due in keeps:
         keep_rows.add(database, due)
     for pipeline in watch:
@@ -92,6 +94,20 @@ def _watched(pipeline: WatchedPipeline) -> dict[str, object]:
     }
 
 
+def _once_each(found: Sequence[Transfer]) -> Iterable[Transfer]:
+    """Those to one destination as one."""
+    merged: dict[tuple[int, int, str], Transfer] = {}
+    for transfer in found:
+        key = transfer.project_id, transfer.job.id, transfer.dest
+        if (first := merged.get(key)) is not None:
+            items = {item.name: item for item in (*first.items, *transfer.items)}
+            rules = tuple(dict.fromkeys((*first.rules, *transfer.rules)))
+            merged[key] = msgspec.structs.replace(first, items=tuple(items.values()), rules=rules)
+        else:
+            merged[key] = transfer
+    return merged.values()
+
+
 def _take_up(database: sqlite3.Connection, transfer: Transfer) -> QueuedTransfer | None:
     """Insert it, or let the known one grow; the row if it is new."""
     parameters = {
@@ -104,16 +120,20 @@ def _take_up(database: sqlite3.Connection, transfer: Transfer) -> QueuedTransfer
     if known is None:
         return _insert(database, transfer)
     earlier = rows.transfer(known["transfer"])
-    names = {item.name for item in earlier.items}
+    kept = earlier.items
+    if known["state"] in _SETTLED:
+        # What is published stays; what never came and is not asked for any more is dropped with the rule that did.
+        there = {file.name for file in rows.staged_files(known["published_files"])}
+        asked = {item.name for item in transfer.items}
+        kept = tuple(item for item in earlier.items if item.name in there or item.name in asked)
+    names = {item.name for item in kept}
     gained = tuple(item for item in transfer.items if item.name not in names)
-    grown = msgspec.structs.replace(
-        earlier,
-        rules=tuple(dict.fromkeys((*earlier.rules, *transfer.rules))),
-        items=(*earlier.items, *gained),
-    )
-    if grown != earlier:
-        query = _TRANSFERS["take_up_items" if gained else "take_up_rules"]
-        database.execute(query, {"id": known["id"], "transfer": rows.transfer_json(grown)})
+    dropped = len(kept) < len(earlier.items)
+    rules = transfer.rules if dropped else tuple(dict.fromkeys((*earlier.rules, *transfer.rules)))
+    now = msgspec.structs.replace(earlier, rules=rules, items=(*kept, *gained))
+    if now != earlier:
+        query = _TRANSFERS["take_up_items" if gained or dropped else "take_up_rules"]
+        database.execute(query, {"id": known["id"], "transfer": rows.transfer_json(now)})
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from artifact_sync.core.model import KeepDue, Transfer
-from artifact_sync.ports import KeepEntry, PartRecord, Progress, QueuedTransfer, Summary, WatchedPipeline
-from artifact_sync.state import discovery, keeps, schema, transfers
+from artifact_sync.ports import KeepEntry, PartRecord, Progress, QueuedTransfer, Summary, Trouble, WatchedPipeline
+from artifact_sync.state import discovery, keeps, owner, schema, transfers, troubles
 from artifact_sync.state.thread import DatabaseThread
 
 __all__ = ["SqliteState"]
@@ -51,6 +51,14 @@ class SqliteState:
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a write in the database's thread; durable when it returns."""
         return await self._thread.call(work, writes=True)
+
+    async def belongs_to(self) -> Mapping[str, str]:
+        """As the port says."""
+        return await self.read(owner.recorded)
+
+    async def belong_to(self, owners: Mapping[str, str]) -> None:
+        """As the port says."""
+        await self.write(partial(owner.save, owners=owners))
 
     async def progress(self, project_id: int) -> Progress | None:
         """As the port says."""
@@ -94,6 +102,14 @@ class SqliteState:
                 yield queued
             after = page[-1].id
 
+    async def note_trouble(self, trouble: Trouble) -> None:
+        """As the port says."""
+        await self.write(partial(troubles.note, trouble=trouble))
+
+    async def clear_trouble(self, subject: str | None = None) -> None:
+        """As the port says."""
+        await self.write(partial(troubles.clear, subject=subject))
+
     async def summary(self) -> Summary:
         """As the port says."""
         return await self.read(_summary)
@@ -135,6 +151,7 @@ class SqliteState:
 
 def _summary(database: sqlite3.Connection) -> Summary:
     return Summary(
+        troubles=troubles.first(database, _FEW),
         by_state=transfers.by_state(database),
         published_bytes=transfers.published_bytes(database),
         projects=discovery.all_progress(database),

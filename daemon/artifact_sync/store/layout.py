@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from artifact_sync.errors import StoreError
-from artifact_sync.store.disk import Syncer, disk_errors
+from artifact_sync.store.disk import Syncer, disk_errors, write_all
 from artifact_sync.store.paths import directory, opened
 
-__all__ = ["LOCK", "Layout", "laid_out"]
+__all__ = ["IDENTITY", "LOCK", "Layout", "laid_out"]
 
 LOCK = ".lock"
+IDENTITY = ".id"
 
+_NEW = ".id.new"
 _PRIVATE = 0o700
 _PUBLIC = 0o777
 
@@ -30,6 +33,8 @@ class Layout:
     quarantine: int
     #: Read-only, for those whom the umask allows.
     mode: int
+    #: Made with the store.
+    identity: str
 
 
 @contextmanager
@@ -65,7 +70,24 @@ def _open(root: int, stack: ExitStack, sync: Syncer) -> Layout:
         staging=fds[".staging"],
         quarantine=fds[".quarantine"],
         mode=_published_mode(fds[".staging"]),
+        identity=_identity(root, sync),
     )
+
+
+def _identity(root: int, sync: Syncer) -> str:
+    """What tells this store from every other, wherever it is mounted."""
+    try:
+        with opened(IDENTITY, at=root) as fd:
+            return os.read(fd, 100).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        name = uuid.uuid4().hex
+    # Written whole under another name first: a half of it would be the identity of a store that nobody knows.
+    with opened(_NEW, at=root, flags=os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode=0o444) as fd:
+        write_all(fd, f"{name}\n".encode())
+        sync.file(fd, "the store's identity")
+    os.rename(_NEW, IDENTITY, src_dir_fd=root, dst_dir_fd=root)
+    sync.directory(root, "the store")
+    return name
 
 
 def _published_mode(staging: int) -> int:

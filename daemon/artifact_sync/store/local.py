@@ -33,6 +33,7 @@ T = TypeVar("T")
 #: Threads. Writers and the rest have their own, so that a long re-hash never holds up a download.
 _WRITERS = 16
 _OTHERS = 4
+_GIB = 1 << 30
 
 
 class LocalStore:
@@ -62,6 +63,11 @@ class LocalStore:
             stack.enter_context(gate.shut_after())
             yield cls(layout, sync, gate, min_free=min_free)
 
+    @property
+    def identity(self) -> str:
+        """As the port says."""
+        return self._layout.identity
+
     async def part(self, name: str, *, keep: int = 0) -> LocalPart:
         """Open a part. Raises NoSpace below ``min_free``, StoreDamaged, StoreError."""
         if not name or "/" in name or "\0" in name or name.startswith((".", "publish-")):
@@ -71,7 +77,7 @@ class LocalStore:
         free = await self.free()
         if free < self._min_free:
             raise NoSpace(
-                f"{free} bytes are free on the store's disk, less than store.min_free ({self._min_free} bytes)",
+                f"{free / _GIB:.2f} GiB are free on the store's disk, less than store.min_free ({self._min_free / _GIB:.2f} GiB)",
                 hint="Free some space or give the store a larger disk; downloads go on by themselves then.",
             )
         part = LocalPart(

@@ -16,6 +16,7 @@ def test_options_are_a_configuration_with_one_rule(tmp_path, monkeypatch):
     text = """
 gitlab: {url: "https://h", token: {env: T, kind: job}}
 store: {path: mirror}
+state: {path: mirror.db}
 poll: {backfill: 7d}
 rules:
   - name: quick

@@ -211,7 +211,7 @@ GONE = NotFound("GET /projects/1/jobs/7/artifacts", "404 Not Found", status=404)
         (job(artifacts=LISTED, artifacts_expire_at=EARLIER), Outcome.GONE, "expired at 2024-05-01T11:00"),
         (job(artifacts=(), artifacts_expire_at=LATER), Outcome.GONE, "lists no archive any more"),
         (job(artifacts=(), erased_at=EARLIER), Outcome.GONE, "was erased at"),
-        (NotFound("GET /projects/1/jobs/7", "404"), Outcome.GONE, "the job itself is not found"),
+        (NotFound("GET /projects/1/jobs/7", "404"), Outcome.RETRY_LATER, "the job itself is not found"),
         (Denied("GET /projects/1/jobs/7", "403"), Outcome.REFUSED, "403"),
         (CredentialRefused("GET /projects/1/jobs/7", "401"), Outcome.CREDENTIAL, "401"),
         (Transient("GET /projects/1/jobs/7", "502"), Outcome.RETRY_LATER, "502"),
@@ -229,6 +229,8 @@ async def test_a_404_is_explained_by_the_job(tmp_path, now, outcome, words):
 
 
 async def test_a_missing_file_is_gone(tmp_path):
-    """A path that the archive does not have is not asked about further."""
-    with pytest.raises(NotFound):
-        await Bench(tmp_path, GONE).fetcher.fetch(queued(FILE))
+    """The job lists its archive, so it is the path that is wrong, and the hint names the rule."""
+    bench = Bench(tmp_path, GONE, job=job(artifacts=LISTED))
+    with pytest.raises(NotFound, match="the job's archive has no file") as caught:
+        await bench.fetcher.fetch(queued(FILE))
+    assert "fetch.files" in caught.value.hint

@@ -7,7 +7,7 @@ import random
 import anyio
 import pytest
 
-from artifact_sync.core.model import Item
+from artifact_sync.core.model import Item, Job
 from artifact_sync.errors import (
     CredentialRefused,
     NoSpace,
@@ -222,7 +222,9 @@ async def test_a_part_shorter_than_remembered_starts_over(tmp_path):
 )
 async def test_what_ends_a_resume_decides_about_the_part(tmp_path, error, kept):
     """A part waits for a new token or a better day, not for what is gone."""
-    bench = Bench(tmp_path, entity(ZIP, cut=250_000, broken=BROKEN), error, job=NotFound("GET /job", "404"))
+    bench = Bench(
+        tmp_path, entity(ZIP, cut=250_000, broken=BROKEN), error, job=Job(id=7, name="build", status="success")
+    )
 
     with pytest.raises(type(error)):
         await bench.fetcher.fetch(QUEUED)
@@ -286,7 +288,8 @@ TRACE = Item(kind="trace", name="job.log")
 )
 async def test_a_good_archive_survives_a_log_that_fails(tmp_path, etag, error, kept):
     """The next attempt of the transfer does not download the first item again, unless there will be none."""
-    bench = Bench(tmp_path, entity(ZIP, etag), error, entity(ZIP, etag), Answer([b"log"], total=3))
+    job = Job(id=7, name="build", status="success")
+    bench = Bench(tmp_path, entity(ZIP, etag), error, entity(ZIP, etag), Answer([b"log"], total=3), job=job)
     both = queued(archive(SIZE), TRACE)
 
     with pytest.raises(type(error)):

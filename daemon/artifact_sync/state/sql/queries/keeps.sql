@@ -27,7 +27,19 @@ LIMIT :limit;
 SELECT min(due_at) FROM keep_due WHERE settled = 0;
 
 -- name: count_due
-SELECT count(*) FROM keep_due WHERE settled = 0;
+SELECT count(*) FROM keep_due
+WHERE settled = 0 AND (
+    always
+    OR NOT EXISTS (
+        SELECT 1 FROM transfer
+        WHERE transfer.project_id = keep_due.project_id AND transfer.job_id = keep_due.job_id
+    )
+    OR EXISTS (
+        SELECT 1 FROM transfer
+        WHERE transfer.project_id = keep_due.project_id AND transfer.job_id = keep_due.job_id
+            AND transfer.state <> 'published'
+    )
+);
 
 -- name: again
 UPDATE keep_due SET attempts = attempts + 1, due_at = :due_at, expire_at = coalesce(:expire_at, expire_at)

@@ -1,5 +1,5 @@
 -- name: known
-SELECT id, transfer, state FROM transfer
+SELECT id, transfer, state, published_files FROM transfer
 WHERE project_id = :project_id AND job_id = :job_id AND dest IN (:dest, :suffixed)
 ORDER BY dest = :dest DESC
 LIMIT 1;

@@ -1,0 +1,265 @@
+"""Workers: what they do with each outcome, how long they wait, and how they end."""
+
+from datetime import timedelta
+
+import anyio
+import pytest
+
+from artifact_sync.core.events import TransferEnded, TransferStarted
+from artifact_sync.engine import EnginePolicy
+from artifact_sync.engine.workers import Workers
+from artifact_sync.errors import (
+    ArtifactSyncError,
+    Corrupt,
+    CredentialRefused,
+    Denied,
+    NoSpace,
+    NotAnArchive,
+    NotFound,
+    Outcome,
+    StateError,
+    StoreDamaged,
+    Throttled,
+    TooLarge,
+    Transient,
+)
+from artifact_sync.ports import TransferState
+from artifact_sync.queue import EmbeddedQueue
+from tests.unit.engine.engine_doubles import Bench, bench, until
+
+ONE = EnginePolicy(downloads=1, attempts=8, retry_base=10.0, retry_cap=300.0)
+ASKED = "GET /api/v4/projects/1/jobs/7/artifacts"
+
+
+def transient(retry_after: float | None = None) -> Transient:
+    """A server that is overloaded."""
+    return Transient(ASKED, "503", status=503, retry_after=retry_after)
+
+
+async def worked(made: Bench, *, until_ended: int) -> None:
+    """Let the workers run until so many attempts have ended, and stop them."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(made.workers.run)
+        await until(lambda: len(made.of(TransferEnded)) >= until_ended)
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (transient(), TransferState.WANTED),
+        (Throttled(ASKED, "429", status=429), TransferState.WANTED),
+        (Denied(ASKED, "403", status=403), TransferState.WANTED),
+        (NotFound(ASKED, "404", status=404), TransferState.FAILED),
+        (Corrupt("a CRC"), TransferState.WANTED),
+        (NotAnArchive("a sign-in page"), TransferState.WANTED),
+        (StoreDamaged("EIO"), TransferState.WANTED),
+        (TooLarge("3 GiB"), TransferState.FAILED),
+    ],
+)
+async def test_a_failure_is_counted_and_told(tmp_path, error, state):
+    """With its outcome, its text and its hint; what no repetition mends has failed at once."""
+    async with bench(tmp_path, ONE, error) as made:
+        await made.add(7)
+        await worked(made, until_ended=1)
+        queued = await made.transfer(7)
+        (ended,) = made.of(TransferEnded)
+        assert (queued.state, queued.attempts, queued.outcome) == (state, 1, error.outcome)
+        assert (queued.error, ended.error, ended.hint) == (str(error), str(error), error.hint)
+        assert (ended.retry_at is None) == (state is TransferState.FAILED)
+
+
+@pytest.mark.parametrize("error", [NoSpace("full"), CredentialRefused(ASKED, "401", status=401)])
+async def test_everybody_waits_when_nobody_can_succeed(tmp_path, error):
+    """A full disk or a refused credential counts no attempt; after a pause it goes on by itself."""
+    policy = EnginePolicy(downloads=3)
+    async with bench(tmp_path, policy, error, error, error) as made, anyio.create_task_group() as group:
+        await made.add(7, 8, 9)
+        group.start_soon(made.workers.run)
+        await until(lambda: len(made.clock.sleeping) == 3)
+        assert 1 <= len(made.fetcher.calls) <= 3
+        for job_id in (7, 8, 9):
+            queued = await made.transfer(job_id)
+            assert (queued.state, queued.attempts) == (TransferState.WANTED, 0)
+        made.fetcher.script.clear()
+        made.clock.advance(60)
+        await until(lambda: made.workers.tally.published == 3)
+        group.cancel_scope.cancel()
+    assert (made.workers.tally.failed, made.workers.tally.retries) == (0, 0)
+
+
+@pytest.mark.parametrize("error", [NoSpace("full"), CredentialRefused(ASKED, "401", status=401)])
+async def test_a_single_pass_does_not_wait_for_a_person(tmp_path, error):
+    """It ends with that error, and everything is wanted still."""
+    async with bench(tmp_path, EnginePolicy(downloads=2), error, error) as made:
+        await made.add(7, 8, 9)
+        with anyio.fail_after(10), pytest.raises(ExceptionGroup) as raised:
+            await made.workers.run(anyio.Event())
+        assert raised.group_contains(type(error))
+        assert {(await made.transfer(job_id)).state for job_id in (7, 8, 9)} == {TransferState.WANTED}
+
+
+async def test_a_server_that_names_a_time_is_given_it(tmp_path):
+    """Nothing is tried before it, and then it is."""
+    async with bench(tmp_path, ONE, transient(retry_after=200.0)) as made, anyio.create_task_group() as group:
+        await made.add(7)
+        group.start_soon(made.workers.run)
+        await until(lambda: len(made.of(TransferEnded)) == 1)
+        retry_at = made.of(TransferEnded)[0].retry_at
+        assert retry_at is not None
+        wait = (retry_at - made.clock.now()).total_seconds()
+        assert 200 <= wait <= 210
+        made.clock.advance(199)
+        assert await made.queue.claim(made.clock.now()) is None
+        made.clock.advance(wait - 199)
+        made.workers.wake()
+        await until(lambda: made.workers.tally.published == 1)
+        group.cancel_scope.cancel()
+
+
+async def test_several_tries_fit_in_before_the_deadline(tmp_path):
+    """However long the waits would be."""
+    policy = EnginePolicy(downloads=1, attempts=8, retry_base=10_000.0, retry_cap=10_000.0)
+    async with bench(tmp_path, policy, transient(retry_after=9000.0)) as made:
+        deadline = made.clock.now() + timedelta(minutes=20)
+        await made.add(7, deadline=deadline)
+        await worked(made, until_ended=1)
+        retry_at = made.of(TransferEnded)[0].retry_at
+        assert retry_at is not None
+        assert retry_at - made.clock.now() <= timedelta(minutes=5)
+
+
+async def test_the_wait_may_double_up_to_the_cap(tmp_path):
+    """Full jitter: anything up to twice the bound before. Of thirty transfers one at least comes near it each time."""
+    jobs, bounds = 30, [10, 20, 40, 80, 160, 300]
+    async with bench(tmp_path, ONE, *[transient() for _ in range(jobs * len(bounds))]) as made:
+        await made.add(*range(jobs))
+        async with anyio.create_task_group() as group:
+            group.start_soon(made.workers.run)
+            for number, bound in enumerate(bounds, 1):
+                await until(lambda: len(made.of(TransferEnded)) == number * jobs)  # noqa: B023 -- awaited here
+                ends = [event.retry_at for event in made.of(TransferEnded)[-jobs:]]
+                waits = [(end - made.clock.now()).total_seconds() for end in ends if end is not None]
+                assert len(waits) == jobs
+                assert min(waits) >= 0
+                assert bound / 2 < max(waits) <= bound
+                made.clock.advance(bound)
+                made.workers.wake()
+            group.cancel_scope.cancel()
+
+
+async def test_a_broken_disk_ends_the_daemon(tmp_path):
+    """After three in a row, so that a supervisor sees it; a success in between starts the count again."""
+    damaged = [StoreDamaged("EIO"), StoreDamaged("EIO")]
+    async with bench(tmp_path, ONE, *damaged, None, *damaged, StoreDamaged("EROFS")) as made:
+        await made.add(*range(1, 7))
+        with anyio.fail_after(10), pytest.raises(ExceptionGroup) as raised:
+            await made.workers.run()
+        assert raised.group_contains(StoreDamaged, match="EROFS")
+        assert made.workers.tally.published == 1
+        assert len(made.fetcher.calls) == 6
+
+
+async def test_a_broken_state_ends_the_daemon_at_once(tmp_path):
+    """Nothing can be remembered any more."""
+    async with bench(tmp_path, ONE, StateError("malformed")) as made:
+        await made.add(7)
+        with anyio.fail_after(10), pytest.raises(ExceptionGroup) as raised:
+            await made.workers.run()
+        assert raised.group_contains(StateError)
+
+
+async def test_a_stop_gives_the_transfer_back(tmp_path):
+    """At once, with no attempt counted."""
+
+    async def hang(_):
+        await anyio.sleep_forever()
+
+    async with bench(tmp_path, ONE, hang) as made:
+        await made.add(7)
+        async with anyio.create_task_group() as group:
+            group.start_soon(made.workers.run)
+            await until(lambda: made.fetcher.calls == [7])
+            assert (await made.transfer(7)).state is TransferState.DOWNLOADING
+            group.cancel_scope.cancel()
+        queued = await made.transfer(7)
+        assert (queued.state, queued.attempts) == (TransferState.WANTED, 0)
+        assert made.of(TransferEnded) == []
+
+
+async def test_a_stop_after_staging_waits_for_the_publication(tmp_path):
+    """What is proved is not thrown away: it is published before the worker ends."""
+    async with bench(tmp_path, ONE) as made, anyio.create_task_group() as group:
+        await made.add(7)
+
+        class Stopping(EmbeddedQueue):
+            """The queue, during whose step P5 the stop is asked for."""
+
+            async def stage(self, transfer_id, files):
+                await super().stage(transfer_id, files)
+                group.cancel_scope.cancel()
+
+        workers = Workers(
+            queue=Stopping(made.state),
+            store=made.store,
+            fetcher=made.fetcher,
+            clock=made.clock,
+            policy=ONE,
+            emit=made.events.append,
+        )
+        group.start_soon(workers.run)
+    async with bench(tmp_path, ONE) as made:
+        assert (await made.transfer(7)).state is TransferState.PUBLISHED
+    assert (tmp_path / "store" / "tree" / "acme/app/7/job.log").read_bytes() == b"job 7"
+
+
+async def test_a_pass_ends_when_nothing_is_left(tmp_path):
+    """Also with more workers than work, none of which waits for its next look."""
+    finish = anyio.Event()
+    async with bench(tmp_path, EnginePolicy(downloads=8)) as made:
+        await made.add(1, 2, 3)
+        finish.set()
+        with anyio.fail_after(4):
+            await made.workers.run(finish)
+        assert (made.workers.tally.published, made.workers.tally.published_bytes > 0) == (3, True)
+        assert len(made.of(TransferStarted)) == len(made.of(TransferEnded)) == 3
+
+
+async def test_a_pass_waits_for_more_until_it_is_told(tmp_path):
+    """An empty queue is no end while discovery is still looking."""
+    finish = anyio.Event()
+    async with bench(tmp_path, ONE) as made, anyio.create_task_group() as group:
+        group.start_soon(made.workers.run, finish)
+        await made.add(1)
+        made.workers.wake()
+        await until(lambda: made.workers.tally.published == 1)
+        await made.add(2)
+        made.workers.wake()
+        await until(lambda: made.workers.tally.published == 2)
+        finish.set()
+        made.workers.wake()
+
+
+@pytest.mark.parametrize("moment", range(12))
+async def test_no_wake_is_missed(tmp_path, moment):
+    """Whenever it comes, the end of a pass does not wait for a worker's next look."""
+    finish = anyio.Event()
+    async with bench(tmp_path, EnginePolicy(downloads=4)) as made:
+        with anyio.fail_after(4):
+            async with anyio.create_task_group() as group:
+                group.start_soon(made.workers.run, finish)
+                for _ in range(moment):
+                    await anyio.sleep(0.0005)
+                finish.set()
+                made.workers.wake()
+        assert await made.queue.open_count() == 0
+
+
+def test_the_errors_of_this_test_are_all_there_are():
+    """A new outcome needs a decision here: published and disabled are the only ones that no error carries."""
+    carried = {kind.outcome for kind in _kinds(ArtifactSyncError)}
+    assert set(Outcome) - carried == {Outcome.PUBLISHED, Outcome.DISABLED}
+
+
+def _kinds(kind: type[ArtifactSyncError]) -> set[type[ArtifactSyncError]]:
+    return {kind}.union(*(_kinds(sub) for sub in kind.__subclasses__()))
