@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from artifact_sync.core.events import (
+    Audited,
     Emit,
     Event,
     Kept,
@@ -113,6 +114,11 @@ def log_events(event: Event) -> None:  # noqa: C901 - one case for each event
             )
         case Kept():
             log.info("job.kept", project=event.project, job=event.job_id, rule=event.rule, result=event.result.value)
+        case Audited():
+            level = log.warning if event.missing else log.info
+            level(
+                "project.audited", project=event.path, jobs=event.jobs, selected=event.selected, missing=event.missing
+            )
         case Recovered():
             log.info("store.recovered", republished=event.republished, restarted=event.restarted, missing=event.missing)
         case Stopping():

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import BinaryIO, Generic, Protocol, TypeVar
 
-from artifact_sync.core.model import Item, Job, KeepDue, KeepResult, Pipeline, Project, StagedFile, Transfer
+from artifact_sync.core.model import Item, Job, KeepDue, KeepResult, Pipeline, Project, StagedFile, Transfer, TriggerJob
 from artifact_sync.errors import Outcome
 
 __all__ = [
@@ -181,6 +181,11 @@ class Remote(Protocol):
     ) -> AsyncIterator[Page[Job]]:
         """GET /projects/:id/pipelines/:pipeline_id/jobs."""
 
+    def trigger_jobs(
+        self, project_id: int, pipeline_id: int, *, priority: Priority = Priority.POLL
+    ) -> AsyncIterator[Page[TriggerJob]]:
+        """GET /projects/:id/pipelines/:pipeline_id/trigger_jobs (19.2), or its older name ``bridges``."""
+
     async def job(self, project_id: int, job_id: int, *, priority: Priority = Priority.POLL) -> Job:
         """GET /projects/:id/jobs/:job_id."""
 
@@ -189,6 +194,9 @@ class Remote(Protocol):
 
         NotFound means no archive or already past its expiry; Denied may mean maintenance. Not retried blindly.
         """
+
+    async def delete_artifacts(self, project_id: int, job_id: int) -> None:
+        """DELETE /projects/:id/jobs/:job_id/artifacts with the keep token where there is one. Not retried blindly."""
 
     def open(
         self, source: Source, *, offset: int = 0, etag: str | None = None, total: int | None = None

@@ -15,6 +15,7 @@ _KEEP_WORDS = {
     KeepResult.DENIED: "GitLab refused",
     KeepResult.UNCONFIRMED: "GitLab agreed, but still shows an expiry",
     KeepResult.FAILED: "GitLab could not be asked",
+    KeepResult.RELEASED: "given up again",
 }
 
 
@@ -40,6 +41,9 @@ def line(event: events.Event, *, verbose: bool = False) -> str | None:  # noqa: 
             until = f", it would have expired {moment(event.expire_at)}" if event.expire_at else ""
             words = _KEEP_WORDS[event.result]
             return f"keep      {event.project} {event.job} #{event.job_id}: {words}{until} (rule {event.rule}){detail}"
+        case events.Audited():
+            missing = f"{event.missing} of them missing, fetched now" if event.missing else "none of them missing"
+            return f"audited   {event.path}: {count(event.jobs, 'job')}, {event.selected} selected, {missing}"
         case events.Recovered():
             return _recovered(event)
         case events.Stopping():

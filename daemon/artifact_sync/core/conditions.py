@@ -58,7 +58,8 @@ class Facts:
     def __init__(self, candidate: Candidate, now: datetime) -> None:
         job = candidate.job
         self._candidate = candidate
-        self._project = f"{candidate.project.path_with_namespace} ({candidate.project.id})"
+        via = candidate.via or candidate.project
+        self._project = f"{via.path_with_namespace} ({via.id})"
         self._type = job.ref_type
         self._version = Version.parse(job.ref) if job.tag else None
         self._source = job.pipeline_source or ""
@@ -86,7 +87,7 @@ class Facts:
         )
 
     def _in_project(self, projects: ProjectSelectors) -> Verdict:
-        holds, by = projects.judge(self._candidate.project)
+        holds, by = projects.judge(self._candidate.via or self._candidate.project)
         found = self._project if holds else _refused(self._project, by)
         return Verdict(condition="project", holds=holds, wanted=str(projects), found=found)
 

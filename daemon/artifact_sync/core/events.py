@@ -10,6 +10,7 @@ from artifact_sync.core.model import KeepResult
 from artifact_sync.errors import Outcome
 
 __all__ = [
+    "Audited",
     "Discovered",
     "Emit",
     "Event",
@@ -134,6 +135,17 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """A project was listed completely: ``missing`` of its selected jobs were not known, and are wanted now."""
+
+    project_id: int
+    path: str
+    jobs: int
+    selected: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
     """What the start found from the run before."""
 
@@ -160,6 +172,7 @@ Event = (
     | Received
     | TransferEnded
     | Kept
+    | Audited
     | Recovered
     | Stopping
 )

@@ -33,6 +33,7 @@ __all__ = [
     "RefType",
     "StagedFile",
     "Transfer",
+    "TriggerJob",
 ]
 
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -72,6 +73,23 @@ class Pipeline(Struct, frozen=True, kw_only=True):
     created_at: Instant | None = None
     updated_at: Instant | None = None
     web_url: str = ""
+
+
+class TriggerJob(Struct, frozen=True, kw_only=True):
+    """A job that starts another pipeline, a bridge (https://docs.gitlab.com/api/jobs/#list-all-trigger-jobs-for-a-pipeline).
+
+    ``downstream_pipeline`` is null until that one was made, and may be of another project.
+    """
+
+    id: int
+    name: str
+    status: str
+    downstream_pipeline: Pipeline | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it will start nothing more."""
+        return self.status in FINISHED_STATUSES
 
 
 class Artifact(Struct, frozen=True, kw_only=True):
@@ -169,6 +187,8 @@ class Candidate:
     #: Superseded by a retry. None: not known, because the project's job list does not mark it.
     retried: bool | None = None
     origin: Origin = Origin.DIRECT
+    #: The project whose pipeline triggered this one, for ``Origin.DOWNSTREAM``: rules name that one.
+    via: Project | None = None
 
 
 ItemKind = Literal["archive", "file", "trace"]
@@ -242,3 +262,5 @@ class KeepResult(StrEnum):
     DENIED = "denied"
     UNCONFIRMED = "unconfirmed"
     FAILED = "failed"
+    #: Given up again on request; its artifacts were deleted in GitLab where the detail says so.
+    RELEASED = "released"

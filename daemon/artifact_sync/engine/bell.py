@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import anyio
 
+from artifact_sync.ports import Clock
+
 __all__ = ["Bell", "rung"]
 
 
@@ -27,7 +29,14 @@ class Bell:
         self._rung = anyio.Event()
 
 
-async def rung(ring: anyio.Event, seconds: float) -> None:
+async def rung(ring: anyio.Event, seconds: float, clock: Clock) -> None:
     """Return when this ring comes, or has come; after ``seconds`` at the latest."""
-    with anyio.move_on_after(max(0.0, seconds)):
+
+    async def sleep() -> None:
+        await clock.sleep(max(0.0, seconds))
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(sleep)
         await ring.wait()
+        group.cancel_scope.cancel()

@@ -61,7 +61,7 @@ class Keeper:
             if not await self.due():
                 soonest = await self._state.next_keep()
                 left = _LOOK if soonest is None else (soonest - self._clock.now()).total_seconds()
-                await rung(ring, min(_LOOK, max(0.05, left)))
+                await rung(ring, min(_LOOK, max(0.05, left)), self._clock)
 
     async def due(self) -> int:
         """Call what is due now, soonest expiry first; how many."""

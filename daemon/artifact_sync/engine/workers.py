@@ -99,7 +99,7 @@ class Workers:
             if finish is not None and finish.is_set() and not await self._queue.open_count():
                 self.wake()
                 return
-            await rung(ring, await self._idle())
+            await rung(ring, await self._idle(), self._clock)
 
     async def _idle(self) -> float:
         now = self._clock.now()

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import quote
 
-from artifact_sync.core.model import Job, Pipeline, Project
+from artifact_sync.core.model import Job, Pipeline, Project, TriggerJob
 from artifact_sync.errors import NotFound, Refused, Throttled, Transient
 from artifact_sync.gitlab.address import Address
 from artifact_sync.gitlab.budget import Budget
@@ -39,6 +39,7 @@ _OLDEST_FIRST = _KEYSET | {"sort": "asc"}
 _PROJECT, _PROJECTS = ObjectDecoder(Project), PageDecoder(Project)
 _JOB, _JOBS = ObjectDecoder(Job), PageDecoder(Job)
 _PIPELINES = PageDecoder(Pipeline)
+_TRIGGER_JOBS = PageDecoder(TriggerJob)
 _VERSION, _TOKEN = ObjectDecoder(VersionAnswer), ObjectDecoder(TokenAnswer)
 
 
@@ -57,6 +58,8 @@ class Client:
         self._transport = Transport(options, clock, redirects)
         self._requester = Requester(self._transport, self._budget, address, clock, attempts=options.attempts)
         self._lists = Lists(self._requester, self._credential)
+        #: Whether this GitLab knows trigger jobs by their older name.
+        self._older = False
         self._downloads = Downloads(self._requester, self._credential, redirects)
 
     async def __aenter__(self) -> Self:
@@ -137,6 +140,25 @@ class Client:
         query = {"pagination": "keyset"} | ({"include_retried": "true"} if include_retried else {})
         return self._list(f"projects/{project_id}/pipelines/{pipeline_id}/jobs", query, _JOBS, priority=priority)
 
+    async def trigger_jobs(
+        self, project_id: int, pipeline_id: int, *, priority: Priority = Priority.POLL
+    ) -> AsyncIterator[Page[TriggerJob]]:
+        """Since 19.2; ``bridges`` before that (https://docs.gitlab.com/api/jobs/#list-all-trigger-jobs-for-a-pipeline)."""
+        pipeline = f"projects/{project_id}/pipelines/{pipeline_id}"
+        name = "bridges" if self._older else "trigger_jobs"
+        try:
+            async for page in self._list(f"{pipeline}/{name}", {}, _TRIGGER_JOBS, priority=priority):
+                yield page
+        except NotFound:
+            if self._older:
+                raise
+        else:
+            return
+        # Also what a pipeline out of sight is answered with: only an answer under the older name proves an older GitLab.
+        async for page in self._list(f"{pipeline}/bridges", {}, _TRIGGER_JOBS, priority=priority):
+            self._older = True
+            yield page
+
     async def job(self, project_id: int, job_id: int, *, priority: Priority = Priority.POLL) -> Job:
         """One job (https://docs.gitlab.com/api/jobs/#retrieve-a-job)."""
         return await self._one(f"projects/{project_id}/jobs/{job_id}", _JOB, priority=priority)
@@ -148,6 +170,11 @@ class Client:
             path, self._keeping, priority=Priority.KEEP, method="POST", again=_was_not_done
         )
         return _JOB.decode(answer.body, asked=asked_for("POST", path))
+
+    async def delete_artifacts(self, project_id: int, job_id: int) -> None:
+        """Everything but the log (https://docs.gitlab.com/api/job_artifacts/#delete-job-artifacts)."""
+        path = f"projects/{project_id}/jobs/{job_id}/artifacts"
+        await self._requester.ask(path, self._keeping, priority=Priority.POLL, method="DELETE", again=_was_not_done)
 
     def open(
         self, source: Source, *, offset: int = 0, etag: str | None = None, total: int | None = None

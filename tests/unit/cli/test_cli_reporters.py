@@ -37,6 +37,7 @@ EVENTS = (
     events.TransferEnded(transfer_id=1, **JOB, outcome=Outcome.PUBLISHED, size=2048, seconds=2.0),
     events.TransferEnded(transfer_id=2, **JOB, outcome=Outcome.CORRUPT, error="CRC", hint="tell", retry_at=SOON),
     events.Kept(project="group/app", job_id=7, job="package", rule="r", expire_at=SOON, result=KeepResult.KEPT),
+    events.Audited(project_id=1, path="group/app", jobs=100, selected=3, missing=1),
     events.Recovered(republished=1, restarted=2, strays_removed=0, missing=0),
     events.Stopping(reason="SIGTERM"),
 )

@@ -16,6 +16,7 @@ from artifact_sync.engine.groups import single_error
 from artifact_sync.engine.judging import Walk, all_before
 from artifact_sync.engine.keeper import Keeper
 from artifact_sync.errors import NoSpace, NotFound, StateError, Transient
+from artifact_sync.gitlab import SystemClock
 from tests.unit.engine.engine_doubles import START, DrivenClock
 
 NEVER = 3600.0
@@ -90,7 +91,7 @@ async def test_a_ring_wakes_everybody():
     bell, woken = Bell(), []
 
     async def sleeper(name):
-        await rung(bell.next_ring, NEVER)
+        await rung(bell.next_ring, NEVER, SystemClock())
         woken.append(name)
 
     with anyio.fail_after(5):
@@ -109,7 +110,7 @@ async def test_a_ring_before_the_wait_is_heard():
     ring = bell.next_ring
     bell.ring()
     with anyio.fail_after(5):
-        await rung(ring, NEVER)
+        await rung(ring, NEVER, SystemClock())
     assert not bell.next_ring.is_set()
 
 
@@ -118,7 +119,7 @@ async def test_without_a_ring_the_wait_ends(seconds):
     """After its time, also when that is past already."""
     bell = Bell()
     with anyio.fail_after(5):
-        await rung(bell.next_ring, seconds)
+        await rung(bell.next_ring, seconds, SystemClock())
     assert not bell.next_ring.is_set()
 
 
