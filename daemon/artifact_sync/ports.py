@@ -19,6 +19,7 @@ from artifact_sync.errors import Outcome
 __all__ = [
     "Body",
     "Clock",
+    "Copies",
     "KeepEntry",
     "Page",
     "Part",
@@ -304,6 +305,13 @@ class Store(Protocol):
         """Bytes free to this user."""
 
 
+class Copies(Protocol):
+    """A look at what is published, also beside the process that works on the store."""
+
+    async def has(self, dest: str, files: Sequence[StagedFile]) -> bool:
+        """As ``Store.has``; never where the store is another one than the state's. Raises StoreError."""
+
+
 # --- State ------------------------------------------------------------------------------------------------------------
 
 
@@ -331,6 +339,13 @@ class Progress:
     backfill_done: bool = False
     #: The oldest moment the backfill covers or is to cover; None: everything.
     horizon: datetime | None = None
+    #: The newest pipeline of which something was seen.
+    newest_pipeline_id: int = 0
+    #: Newest ``updated_at`` seen among pipelines, and among child pipelines: what moved is asked for from there on.
+    moved_to: datetime | None = None
+    children_moved_to: datetime | None = None
+    #: When child pipelines were last asked for by themselves.
+    children_at: datetime | None = None
     #: Identifies the rules that history was judged by: others make it be walked again.
     rules: str = ""
     polled_at: datetime | None = None
@@ -346,6 +361,8 @@ class WatchedPipeline:
     looks: int = 0
     #: Identifies what was last seen (ids and statuses), to notice change.
     seen: str = ""
+    #: The project that the pipeline runs in, where another one's pipeline triggered it.
+    runs_in: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -449,6 +466,11 @@ class State(Protocol):
         ``%~<job id>``. ``keeps`` of a known (project, job, rule) are left alone.
         """
 
+    async def want(
+        self, found: Sequence[Transfer], *, keeps: Sequence[KeepDue] = (), now: datetime
+    ) -> tuple[QueuedTransfer, ...]:
+        """``save_progress`` without any progress: what an audit finds, also beside a daemon that makes progress."""
+
     async def due_pipelines(self, project_id: int, now: datetime) -> tuple[WatchedPipeline, ...]:
         """Watched pipelines whose time to look has come."""
 
@@ -483,11 +505,18 @@ class State(Protocol):
         """The soonest due keep."""
 
     async def keep_done(
-        self, due: KeepDue, entry: KeepEntry, *, again_at: datetime | None, expire_at: datetime | None
+        self,
+        due: KeepDue,
+        entry: KeepEntry,
+        *,
+        again_at: datetime | None,
+        expire_at: datetime | None,
+        first: bool = False,
     ) -> None:
         """Write the ledger. With ``again_at`` the keep stays due then; without, it is settled.
 
-        ``expire_at`` becomes the deadline of the job's open transfers (None: they have none any more).
+        ``expire_at`` becomes the deadline of the job's open transfers (None: they have none any more). ``first``: nothing
+        but the download can save them now, so they go before everything else.
         """
 
     def keeps(self) -> AsyncIterator[KeepEntry]:
@@ -505,7 +534,11 @@ class State(Protocol):
 
 
 class Queue(Protocol):
-    """The durable queue of transfers: soonest deadline first, then priority, fresh before backfill, newest first."""
+    """The durable queue of transfers.
+
+    What presses (core.deadlines) goes strictly by its deadline, across all projects. Of the rest fresh work goes before
+    history, then by priority, and the projects take turns; within a project soonest first. Nothing waits for ever.
+    """
 
     async def claim(self, now: datetime) -> QueuedTransfer | None:
         """Step P0: take the next WANTED (or LOST) transfer whose time has come and mark it DOWNLOADING; None: none is due.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 
 import anyio
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from artifact_sync.errors import Outcome, StateError
 from artifact_sync.ports import Published, QueuedTransfer, TransferState
 from tests.storage import HOUR, NOW, progress, staged_file, transfer
+
+DAY = timedelta(days=1)
 
 FILE = staged_file("artifacts.zip", b"x", "p")
 
@@ -31,23 +34,54 @@ async def only(state) -> QueuedTransfer:
 
 
 async def test_the_order_of_claims(state, queue):
-    """Soonest deadline, none last; then priority; then fresh before backfill; then the newest job."""
+    """Soonest deadline; where none presses fresh before backfill, then priority, then the newest job."""
     expected = [
         transfer(1, deadline=NOW - HOUR, backfill=True),
         transfer(2, deadline=NOW + HOUR, priority=5),
         transfer(3, deadline=NOW + HOUR),
         transfer(4, deadline=NOW + HOUR, priority=-1),
         transfer(5, deadline=NOW + 2 * HOUR, priority=9),
-        transfer(6, priority=1, backfill=True),
         transfer(9),
         transfer(8),
+        transfer(6, priority=1, backfill=True),
         transfer(11, backfill=True),
         transfer(10, backfill=True),
     ]
-    await add(state, *(expected[n] for n in (7, 3, 0, 9, 5, 1, 8, 4, 2, 6)))
+    await add(state, *(expected[n] for n in (6, 3, 0, 9, 7, 1, 8, 4, 2, 5)))
     order = [await queue.claim(NOW) for _ in expected]
     assert [queued.transfer.job.id for queued in order] == [each.job.id for each in expected]
     assert await queue.claim(NOW) is None
+
+
+async def test_projects_take_turns(state, queue):
+    """Hundreds of one project's jobs do not keep another's few waiting, as long as nothing presses."""
+    many = [transfer(100 + n, project_id=1, deadline=NOW + 30 * DAY) for n in range(6)]
+    few = [transfer(200 + n, project_id=2, deadline=NOW + 60 * DAY) for n in range(2)]
+    await add(state, *many, *few)
+    claimed = [await queue.claim(NOW) for _ in range(8)]
+    assert [queued.transfer.project_id for queued in claimed] == [1, 2, 1, 2, 1, 1, 1, 1]
+
+
+async def test_what_presses_goes_first_whosever_it_is(state, queue):
+    """Within a week of the deadline the order is strictly by deadline; fairness is for those with time."""
+    await add(
+        state,
+        transfer(1, project_id=1, deadline=NOW + 2 * DAY),
+        transfer(2, project_id=1, deadline=NOW + 3 * DAY),
+        transfer(3, project_id=2, deadline=NOW + 6 * DAY),
+        transfer(4, project_id=2, priority=100, deadline=NOW + 8 * DAY),
+    )
+    claimed = [await queue.claim(NOW) for _ in range(4)]
+    assert [queued.transfer.job.id for queued in claimed] == [1, 2, 3, 4]
+
+
+async def test_nothing_waits_for_ever(state, queue):
+    """A job without a deadline presses a week after it was found, and then goes before deadlines that are later."""
+    await add(state, transfer(1))
+    later = NOW + 8 * DAY
+    await state.want([transfer(2, deadline=later + 8 * DAY), transfer(3, deadline=later + HOUR)], now=later)
+    claimed = [await queue.claim(later) for _ in range(3)]
+    assert [queued.transfer.job.id for queued in claimed] == [3, 1, 2]
 
 
 async def test_a_claim_is_downloading(state, queue):

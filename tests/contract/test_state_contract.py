@@ -255,6 +255,15 @@ async def test_a_keep_moves_the_deadline_of_what_is_still_to_come(state, queue):
     assert (claimed.transfer.job.id, claimed.transfer.deadline) == (2, NOW + 2 * HOUR)
 
 
+async def test_what_cannot_be_kept_goes_first(state, queue):
+    """Only the download can save it."""
+    found = [transfer(1, deadline=NOW + 2 * HOUR), transfer(2, deadline=NOW + HOUR)]
+    await state.save_progress(progress(), found=found, keeps=[due(1)], now=NOW)
+    await state.keep_done(due(1), entry(1), again_at=None, expire_at=NOW + 2 * HOUR, first=True)
+    claimed = await queue.claim(NOW)
+    assert (claimed.transfer.job.id, claimed.transfer.deadline) == (1, NOW + 2 * HOUR)
+
+
 async def test_long_lists_are_streamed_whole(state, queue):
     """More than a page of the ledger and of publications, each once, in order."""
     found = [transfer(job_id) for job_id in range(450, 0, -1)]

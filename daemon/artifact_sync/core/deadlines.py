@@ -1,10 +1,16 @@
-"""When `keep` has to be called."""
+"""When `keep` has to be called, and when a transfer's turn has come."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-__all__ = ["keep_due"]
+__all__ = ["PRESSING", "keep_due", "turn"]
+
+#: Transfers whose turn has come within this time go strictly by it, across all projects; the others in fair turns.
+PRESSING = timedelta(days=7)
+#: What has no deadline presses, too, after this time less ``PRESSING``.
+_PATIENCE = timedelta(days=14)
+_PATIENCE_OF_HISTORY = timedelta(days=30)
 
 _LEAST_MARGIN = timedelta(hours=1)
 _LEAST_PART = 0.1
@@ -26,3 +32,10 @@ def keep_due(
         return expire_at - margin
     lifetime = max(expire_at - finished_at, timedelta())
     return expire_at - min(max(margin, lifetime * _LEAST_PART), lifetime / 2)
+
+
+def turn(deadline: datetime | None, now: datetime, *, backfill: bool) -> datetime:
+    """When it is a transfer's turn at the latest: its deadline, or where it has none, a patience after it was found."""
+    if deadline is not None:
+        return deadline
+    return now + (_PATIENCE_OF_HISTORY if backfill else _PATIENCE)

@@ -22,12 +22,17 @@ from artifact_sync.ports import Clock, KeepEntry, Priority, Remote, State
 
 __all__ = ["Keeper"]
 
-_LOOK = 5.0
+#: Seconds after which the state is looked at without a reason.
+_LOOK = 300.0
 _BATCH = 50
 #: Of the time that is left, the part after which a failed keep is tried again.
 _TRIES_LEFT = 4
 _LEAST_WAIT = timedelta(seconds=1)
 _FIRST_WAIT = timedelta(seconds=15)
+
+
+#: Endings after which nothing but the download can save the artifacts.
+_ONLY_FETCHED = frozenset({KeepResult.EXPIRED, KeepResult.DENIED, KeepResult.UNCONFIRMED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,9 @@ class Keeper:
             detail=ending.detail,
         )
         expire_at = None if kept else due.expire_at
-        await self._state.keep_done(due, entry, again_at=again_at, expire_at=expire_at)
+        await self._state.keep_done(
+            due, entry, again_at=again_at, expire_at=expire_at, first=ending.result in _ONLY_FETCHED
+        )
         self._emit(
             Kept(
                 project=due.project_path,

@@ -19,8 +19,8 @@ from artifact_sync.ports import Clock, Publication, Queue, QueuedTransfer, Store
 
 __all__ = ["Fetches", "Tally", "Workers"]
 
-#: Seconds after which a worker looks at the queue without being woken.
-_LOOK = 5.0
+#: Seconds after which the queue is looked at without a reason, and between two looks at the least.
+_LOOK, _LEAST = 300.0, 1.0
 #: Seconds that everybody waits when the disk is full or the credential refused.
 _PAUSE = 30.0
 #: Failures of the store's disk in a row after which the daemon ends, so that a supervisor sees it.
@@ -79,9 +79,12 @@ class Workers:
         Raises StateError, StoreDamaged after several in a row; with ``finish`` also NoSpace and CredentialRefused,
         because a single pass does not wait for a person.
         """
-        async with anyio.create_task_group() as group:
-            for _ in range(self._policy.downloads):
-                group.start_soon(self._worker, finish)
+        async with anyio.create_task_group() as timing:
+            timing.start_soon(self._ring_when_due)
+            async with anyio.create_task_group() as group:
+                for _ in range(self._policy.downloads):
+                    group.start_soon(self._worker, finish)
+            timing.cancel_scope.cancel()
 
     async def _worker(self, finish: anyio.Event | None) -> None:
         while True:
@@ -99,12 +102,19 @@ class Workers:
             if finish is not None and finish.is_set() and not await self._queue.open_count():
                 self.wake()
                 return
-            await rung(ring, await self._idle(), self._clock)
+            await ring.wait()
 
-    async def _idle(self) -> float:
-        now = self._clock.now()
-        due = await self._queue.next_attempt(now)
-        return _LOOK if due is None else min(_LOOK, max(0.05, (due - now).total_seconds()))
+    async def _ring_when_due(self) -> None:
+        """Wake the workers when a retry is due, and now and then for what another process put into the queue."""
+        while True:
+            ring = self._bell.next_ring
+            now = self._clock.now()
+            due = await self._queue.next_attempt(now)
+            left = _LOOK if due is None else (due - now).total_seconds()
+            # What is due already waits for a worker that is free: none of them needs to be woken often.
+            await rung(ring, min(_LOOK, left) if left > 0 else _LEAST, self._clock)
+            if ring is self._bell.next_ring:
+                self.wake()
 
     async def _transfer(self, queued: QueuedTransfer) -> None:
         transfer = queued.transfer

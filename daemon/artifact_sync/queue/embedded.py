@@ -21,13 +21,15 @@ class EmbeddedQueue:
 
     def __init__(self, state: SqliteState) -> None:
         self._state = state
+        #: The project that had the last turn.
+        self._served = -1
 
     async def claim(self, now: datetime) -> QueuedTransfer | None:
         """As the port says. A caller who is cancelled in it holds nothing."""
         taken: list[int] = []
 
         def claim(database: sqlite3.Connection) -> QueuedTransfer | None:
-            queued = claims.claim(database, now)
+            queued = claims.claim(database, now, after=self._served)
             if queued is not None:
                 taken.append(queued.id)
             return queued
@@ -37,11 +39,14 @@ class EmbeddedQueue:
                 claims.release(database, transfer_id)
 
         try:
-            return await self._state.write(claim)
+            queued = await self._state.write(claim)
         except CancelledError:
             # Calls run in order: by then it is known what was taken, if anything.
             await self._state.write(give_back)
             raise
+        if queued is not None:
+            self._served = queued.transfer.project_id
+        return queued
 
     async def stage(self, transfer_id: int, files: Sequence[StagedFile]) -> None:
         """As the port says."""

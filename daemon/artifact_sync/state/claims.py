@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
+from artifact_sync.core.deadlines import PRESSING
 from artifact_sync.core.model import StagedFile
 from artifact_sync.errors import Outcome, StateError
 from artifact_sync.ports import Published, QueuedTransfer, TransferState
@@ -21,10 +22,19 @@ _WANTED, _DOWNLOADING, _STAGED = TransferState.WANTED, TransferState.DOWNLOADING
 _PUBLISHED, _FAILED = TransferState.PUBLISHED, TransferState.FAILED
 
 
-def claim(database: sqlite3.Connection, now: datetime) -> QueuedTransfer | None:
-    """P0. One statement, so nobody comes between finding and taking."""
-    row = database.execute(_QUEUE["claim"], {"now": rows.micros(now)}).fetchone()
-    return rows.queued(row) if row else None
+def claim(database: sqlite3.Connection, now: datetime, *, after: int = -1) -> QueuedTransfer | None:
+    """P0. What presses goes first, soonest first; of the rest each project has its turn, that behind ``after`` next."""
+    moment = {"now": rows.micros(now)}
+    found = database.execute(_QUEUE["pressing"], moment | {"pressing": rows.micros(now + PRESSING)}).fetchone()
+    if found is None:
+        kind = database.execute(_QUEUE["class_of_next"], moment).fetchone()
+        if kind is None:
+            return None
+        for project_id in (after, -1):
+            found = database.execute(_QUEUE["next_turn"], moment | dict(kind) | {"after": project_id}).fetchone()
+            if found is not None:
+                break
+    return None if found is None else rows.queued(database.execute(_QUEUE["take"], {"id": found["id"]}).fetchone())
 
 
 def stage(database: sqlite3.Connection, transfer_id: int, files: Sequence[StagedFile]) -> None:

@@ -9,13 +9,14 @@ from datetime import datetime
 
 import msgspec
 
+from artifact_sync.core.deadlines import turn
 from artifact_sync.core.model import KeepDue, Transfer
 from artifact_sync.ports import Progress, QueuedTransfer, WatchedPipeline
 from artifact_sync.state import keeps as keep_rows
 from artifact_sync.state import rows
 from artifact_sync.state.queries import named
 
-__all__ = ["all_progress", "count_watched", "due_pipelines", "next_look", "progress", "save"]
+__all__ = ["all_progress", "count_watched", "due_pipelines", "next_look", "progress", "save", "want"]
 
 _DISCOVERY = named("discovery")
 #: Not in flight: nobody works on its items now.
@@ -42,11 +43,10 @@ def save(
     keeps: Sequence[KeepDue],
     watch: Sequence[WatchedPipeline],
     unwatch: Sequence[int],
+    now: datetime,
 ) -> tuple[QueuedTransfer, ...]:
     """Everything that a page showed; the transfers that are new."""
-    new = tuple(queued for transfer in _once_each(found) if (queued := _take_up(database, transfer)) is not None)
-    for due in keeps:
-        keep_rows.add(database, due)
+    new = want(database, found=found, keeps=keeps, now=now)
     for pipeline in watch:
         database.execute(_DISCOVERY["watch"], _watched(pipeline))
     for pipeline_id in unwatch:
@@ -60,10 +60,24 @@ def save(
             "backfill_next": progress.backfill_next,
             "backfill_done": progress.backfill_done,
             "horizon": rows.micros(progress.horizon),
+            "newest_pipeline_id": progress.newest_pipeline_id,
+            "moved_to": rows.micros(progress.moved_to),
+            "children_moved_to": rows.micros(progress.children_moved_to),
+            "children_at": rows.micros(progress.children_at),
             "rules": progress.rules,
             "polled_at": rows.micros(progress.polled_at),
         },
     )
+    return new
+
+
+def want(
+    database: sqlite3.Connection, *, found: Sequence[Transfer], keeps: Sequence[KeepDue], now: datetime
+) -> tuple[QueuedTransfer, ...]:
+    """Transfers and keeps; the transfers that are new."""
+    new = tuple(queued for transfer in _once_each(found) if (queued := _take_up(database, transfer, now)) is not None)
+    for due in keeps:
+        keep_rows.add(database, due)
     return new
 
 
@@ -91,6 +105,7 @@ def _watched(pipeline: WatchedPipeline) -> dict[str, object]:
         "look_at": rows.micros(pipeline.look_at),
         "looks": pipeline.looks,
         "seen": pipeline.seen,
+        "runs_in": pipeline.runs_in,
     }
 
 
@@ -108,7 +123,7 @@ def _once_each(found: Sequence[Transfer]) -> Iterable[Transfer]:
     return merged.values()
 
 
-def _take_up(database: sqlite3.Connection, transfer: Transfer) -> QueuedTransfer | None:
+def _take_up(database: sqlite3.Connection, transfer: Transfer, now: datetime) -> QueuedTransfer | None:
     """Insert it, or let the known one grow; the row if it is new."""
     parameters = {
         "project_id": transfer.project_id,
@@ -118,7 +133,7 @@ def _take_up(database: sqlite3.Connection, transfer: Transfer) -> QueuedTransfer
     }
     known = database.execute(_TRANSFERS["known"], parameters).fetchone()
     if known is None:
-        return _insert(database, transfer)
+        return _insert(database, transfer, now)
     earlier = rows.transfer(known["transfer"])
     kept = earlier.items
     if known["state"] in _SETTLED:
@@ -130,14 +145,14 @@ def _take_up(database: sqlite3.Connection, transfer: Transfer) -> QueuedTransfer
     gained = tuple(item for item in transfer.items if item.name not in names)
     dropped = len(kept) < len(earlier.items)
     rules = transfer.rules if dropped else tuple(dict.fromkeys((*earlier.rules, *transfer.rules)))
-    now = msgspec.structs.replace(earlier, rules=rules, items=(*kept, *gained))
-    if now != earlier:
+    changed = msgspec.structs.replace(earlier, rules=rules, items=(*kept, *gained))
+    if changed != earlier:
         query = _TRANSFERS["take_up_items" if gained or dropped else "take_up_rules"]
-        database.execute(query, {"id": known["id"], "transfer": rows.transfer_json(now)})
+        database.execute(query, {"id": known["id"], "transfer": rows.transfer_json(changed)})
     return None
 
 
-def _insert(database: sqlite3.Connection, transfer: Transfer) -> QueuedTransfer:
+def _insert(database: sqlite3.Connection, transfer: Transfer, now: datetime) -> QueuedTransfer:
     dest = transfer.dest
     while database.execute(_TRANSFERS["is_taken"], {"dest_folded": _folded(dest)}).fetchone():
         dest = _suffixed(dest, transfer.job.id)
@@ -151,6 +166,7 @@ def _insert(database: sqlite3.Connection, transfer: Transfer) -> QueuedTransfer:
             "dest_folded": _folded(dest),
             "transfer": rows.transfer_json(transfer),
             "deadline": rows.micros(transfer.deadline),
+            "due": rows.micros(turn(transfer.deadline, now, backfill=transfer.backfill)),
             "priority": transfer.priority,
             "backfill": transfer.backfill,
         },

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from artifact_sync.core.deadlines import turn
 from artifact_sync.core.model import KeepDue
 from artifact_sync.ports import KeepEntry
 from artifact_sync.state import rows
@@ -59,6 +60,7 @@ def done(
     *,
     again_at: datetime | None,
     expire_at: datetime | None,
+    first: bool,
 ) -> None:
     """Ledger, the keep itself, and the deadline of what the job still has to bring."""
     database.execute(
@@ -81,7 +83,7 @@ def done(
     else:
         times = {"due_at": rows.micros(again_at), "expire_at": rows.micros(expire_at)}
         database.execute(_KEEPS["again"], _key(due) | times)
-    _set_deadline(database, due, expire_at)
+    _set_deadline(database, due, expire_at, due_at=entry.at if first else turn(expire_at, entry.at, backfill=False))
 
 
 def entries(database: sqlite3.Connection, *, before: int = _NEWEST, limit: int) -> list[tuple[int, KeepEntry]]:
@@ -94,11 +96,16 @@ def _key(due: KeepDue) -> dict[str, object]:
     return {"project_id": due.project_id, "job_id": due.job_id, "rule": due.rule}
 
 
-def _set_deadline(database: sqlite3.Connection, due: KeepDue, expire_at: datetime | None) -> None:
+def _set_deadline(database: sqlite3.Connection, due: KeepDue, expire_at: datetime | None, *, due_at: datetime) -> None:
     job = {"project_id": due.project_id, "job_id": due.job_id}
     for row in database.execute(_TRANSFERS["open_of_job"], job).fetchall():
         transfer = msgspec.structs.replace(rows.transfer(row["transfer"]), deadline=expire_at)
         database.execute(
             _TRANSFERS["set_deadline"],
-            {"id": row["id"], "transfer": rows.transfer_json(transfer), "deadline": rows.micros(expire_at)},
+            {
+                "id": row["id"],
+                "transfer": rows.transfer_json(transfer),
+                "deadline": rows.micros(expire_at),
+                "due": rows.micros(due_at),
+            },
         )

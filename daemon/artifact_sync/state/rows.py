@@ -109,6 +109,10 @@ def progress(row: sqlite3.Row) -> Progress:
         backfill_next=row["backfill_next"],
         backfill_done=bool(row["backfill_done"]),
         horizon=from_micros(row["horizon"]),
+        newest_pipeline_id=row["newest_pipeline_id"],
+        moved_to=from_micros(row["moved_to"]),
+        children_moved_to=from_micros(row["children_moved_to"]),
+        children_at=from_micros(row["children_at"]),
         rules=row["rules"],
         polled_at=from_micros(row["polled_at"]),
     )
@@ -122,6 +126,7 @@ def watched(row: sqlite3.Row) -> WatchedPipeline:
         look_at=from_micros(int(row["look_at"])),
         looks=row["looks"],
         seen=row["seen"],
+        runs_in=row["runs_in"],
     )
 
 

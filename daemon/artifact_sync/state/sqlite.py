@@ -75,8 +75,16 @@ class SqliteState:
         now: datetime,
     ) -> tuple[QueuedTransfer, ...]:
         """As the port says."""
-        save = partial(discovery.save, progress=progress, found=found, keeps=keeps, watch=watch, unwatch=unwatch)
+        save = partial(
+            discovery.save, progress=progress, found=found, keeps=keeps, watch=watch, unwatch=unwatch, now=now
+        )
         return await self.write(save)
+
+    async def want(
+        self, found: Sequence[Transfer], *, keeps: Sequence[KeepDue] = (), now: datetime
+    ) -> tuple[QueuedTransfer, ...]:
+        """As the port says."""
+        return await self.write(partial(discovery.want, found=found, keeps=keeps, now=now))
 
     async def due_pipelines(self, project_id: int, now: datetime) -> tuple[WatchedPipeline, ...]:
         """As the port says."""
@@ -123,10 +131,16 @@ class SqliteState:
         return await self.read(keeps.next_due)
 
     async def keep_done(
-        self, due: KeepDue, entry: KeepEntry, *, again_at: datetime | None, expire_at: datetime | None
+        self,
+        due: KeepDue,
+        entry: KeepEntry,
+        *,
+        again_at: datetime | None,
+        expire_at: datetime | None,
+        first: bool = False,
     ) -> None:
         """As the port says."""
-        await self.write(partial(keeps.done, due=due, entry=entry, again_at=again_at, expire_at=expire_at))
+        await self.write(partial(keeps.done, due=due, entry=entry, again_at=again_at, expire_at=expire_at, first=first))
 
     async def keeps(self) -> AsyncIterator[KeepEntry]:
         """As the port says."""

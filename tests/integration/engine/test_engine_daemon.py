@@ -26,8 +26,8 @@ LIST = "/projects/1/jobs$"
 
 
 async def quiet(clock: DrivenClock) -> None:
-    """Wait until all three of a daemon with one project sleep: who finds projects, who follows it, who revives."""
-    await until(lambda: clock.asleep == 3)
+    """Wait until all of a daemon with one project sleep: who finds it, follows it, revives, keeps, and times retries."""
+    await until(lambda: clock.asleep == 5)
 
 
 async def test_it_mirrors_what_comes(world, app, tmp_path):

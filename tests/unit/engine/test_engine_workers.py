@@ -76,7 +76,7 @@ async def test_everybody_waits_when_nobody_can_succeed(tmp_path, error):
     async with bench(tmp_path, policy, error, error, error) as made, anyio.create_task_group() as group:
         await made.add(7, 8, 9)
         group.start_soon(made.workers.run)
-        await until(lambda: len(made.clock.sleeping) == 3)
+        await until(lambda: len(made.clock.sleeping) == 4)
         assert 1 <= len(made.fetcher.calls) <= 3
         for job_id in (7, 8, 9):
             queued = await made.transfer(job_id)

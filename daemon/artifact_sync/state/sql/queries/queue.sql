@@ -1,12 +1,24 @@
--- name: claim
-UPDATE transfer SET state = 'downloading', gained = 0, next_attempt_at = NULL
-WHERE id = (
-    SELECT id FROM transfer INDEXED BY transfer_claim
-    WHERE state = 'wanted' AND (next_attempt_at IS NULL OR next_attempt_at <= :now)
-    ORDER BY deadline IS NULL, deadline, priority DESC, backfill, job_id DESC
-    LIMIT 1
-)
-RETURNING *;
+-- name: pressing
+SELECT id FROM transfer INDEXED BY transfer_urgent
+WHERE state = 'wanted' AND due <= :pressing AND (next_attempt_at IS NULL OR next_attempt_at <= :now)
+ORDER BY due, priority DESC, backfill, job_id DESC
+LIMIT 1;
+
+-- name: class_of_next
+SELECT backfill, priority FROM transfer INDEXED BY transfer_turn
+WHERE state = 'wanted' AND (next_attempt_at IS NULL OR next_attempt_at <= :now)
+ORDER BY backfill, priority DESC
+LIMIT 1;
+
+-- name: next_turn
+SELECT id, project_id FROM transfer INDEXED BY transfer_turn
+WHERE state = 'wanted' AND backfill = :backfill AND priority = :priority AND project_id > :after
+    AND (next_attempt_at IS NULL OR next_attempt_at <= :now)
+ORDER BY project_id, due, job_id DESC
+LIMIT 1;
+
+-- name: take
+UPDATE transfer SET state = 'downloading', gained = 0, next_attempt_at = NULL WHERE id = :id RETURNING *;
 
 -- name: state_of
 SELECT state FROM transfer WHERE id = :id;

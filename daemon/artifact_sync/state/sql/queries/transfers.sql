@@ -8,8 +8,8 @@ LIMIT 1;
 SELECT 1 FROM transfer WHERE dest_folded = :dest_folded;
 
 -- name: insert
-INSERT INTO transfer (project_id, job_id, dest, dest_folded, transfer, deadline, priority, backfill, state)
-VALUES (:project_id, :job_id, :dest, :dest_folded, :transfer, :deadline, :priority, :backfill, 'wanted')
+INSERT INTO transfer (project_id, job_id, dest, dest_folded, transfer, deadline, due, priority, backfill, state)
+VALUES (:project_id, :job_id, :dest, :dest_folded, :transfer, :deadline, :due, :priority, :backfill, 'wanted')
 RETURNING *;
 
 -- name: take_up_rules
@@ -39,7 +39,9 @@ SELECT id, transfer FROM transfer
 WHERE project_id = :project_id AND job_id = :job_id AND state NOT IN ('published', 'failed');
 
 -- name: set_deadline
-UPDATE transfer SET transfer = :transfer, deadline = :deadline WHERE id = :id;
+UPDATE transfer SET transfer = :transfer, deadline = :deadline,
+    due = CASE WHEN deadline IS NULL THEN min(due, :due) ELSE :due END
+WHERE id = :id;
 
 -- name: count_by_state
 SELECT CASE WHEN state = 'wanted' AND lost THEN 'lost' ELSE state END, count(*) FROM transfer GROUP BY 1;
