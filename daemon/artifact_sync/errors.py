@@ -17,9 +17,12 @@ __all__ = [
     "Corrupt",
     "CredentialRefused",
     "Denied",
+    "DoesNotFit",
     "NoSpace",
     "NotAnArchive",
     "NotFound",
+    "NotMirrored",
+    "Obstructed",
     "Outcome",
     "Refused",
     "RemoteError",
@@ -47,6 +50,7 @@ class Outcome(StrEnum):
     CORRUPT = "corrupt"
     TOO_LARGE = "too large"
     NO_SPACE = "no space"
+    OBSTRUCTED = "obstructed"
     DISABLED = "disabled here"
 
     @property
@@ -179,13 +183,29 @@ class StoreLocked(StoreError):
 
 
 class StoreDamaged(StoreError):
-    """The store's disk refuses to read or write (EIO, EROFS, a failed fsync)."""
+    """The store's disk refuses to read or write (EIO, EROFS, a failed fsync), or the store is not there any more."""
+
+
+class Obstructed(StoreError):
+    """Something that is not the store's stands where one publication goes. The rest of the store is well."""
+
+    outcome = Outcome.OBSTRUCTED
 
 
 class NoSpace(StoreError):
     """ENOSPC or EDQUOT, or free space below ``store.min_free``."""
 
     outcome = Outcome.NO_SPACE
+
+
+class DoesNotFit(NoSpace):
+    """One transfer needs more than is free; smaller ones still find room."""
+
+
+class NotMirrored(ArtifactSyncError):
+    """What is to be given up in GitLab has no verified copy here."""
+
+    exit_code = 5
 
 
 class StateError(ArtifactSyncError):

@@ -143,6 +143,8 @@ class Audited:
     jobs: int
     selected: int
     missing: int
+    #: New to the state as well, but discovery had not come to them yet. They are wanted now, too.
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 ``Project``, ``Pipeline``, ``Job`` and ``Artifact`` are decoded straight from GitLab's JSON. They hold what is needed and
 are tolerant of the rest: unknown fields are ignored, unknown statuses and file types are plain strings, fields that
-older or newer servers leave out have defaults. Timestamps carry an offset; one without is an error of that object.
+older or newer servers leave out have defaults, and null counts as left out. What the state or the calendar cannot hold is
+an error of that object: ids and sizes beyond SQLite's integers, timestamps without an offset or outside ``YEARS``.
 
 Field meanings: https://docs.gitlab.com/api/jobs/ and https://docs.gitlab.com/api/pipelines/
 """
@@ -12,12 +13,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import NODEFAULT, Meta, Struct
+from msgspec.structs import force_setattr
 
 __all__ = [
     "FINISHED_STATUSES",
+    "YEARS",
     "Artifact",
     "ArtifactsFile",
     "Candidate",
@@ -36,7 +40,22 @@ __all__ = [
     "TriggerJob",
 ]
 
+_MOST = 2**63 - 1
+Id = Annotated[int, Meta(ge=1, le=_MOST)]
+Size = Annotated[int, Meta(ge=0, le=_MOST)]
 Instant = Annotated[datetime, Meta(tz=True)]
+#: Years of a timestamp: any offset and any margin can be applied to it.
+YEARS = range(1970, 9001)
+
+if TYPE_CHECKING:
+    Text: TypeAlias = str
+    Flag: TypeAlias = bool
+    Names: TypeAlias = tuple[str, ...]
+else:
+    # Servers send null where a string or a flag is documented. Readers never see it: _Reported makes it the default.
+    Text = str | None
+    Flag = bool | None
+    Names = tuple[str, ...] | None
 
 #: Statuses after which a job does not move again by itself (a retry makes a new job; `manual` is played later).
 FINISHED_STATUSES = frozenset({"success", "failed", "canceled", "skipped"})
@@ -50,38 +69,61 @@ class RefType(StrEnum):
     MERGE_REQUEST = "merge_request"
 
 
-class Project(Struct, frozen=True, kw_only=True):
+class _Reported(Struct, frozen=True, kw_only=True):
+    """What GitLab reports."""
+
+    def __post_init__(self) -> None:
+        """Null becomes the default. Raises ValueError, which msgspec makes a ValidationError, for a time that cannot be."""
+        for name, default in _defaults(type(self)):
+            value = getattr(self, name)
+            if value is None:
+                force_setattr(self, name, default)
+            elif isinstance(value, datetime) and value.year not in YEARS:
+                raise ValueError(f"{name} is outside the years {YEARS[0]} to {YEARS[-1]}")
+
+
+@cache
+def _defaults(kind: type[_Reported]) -> tuple[tuple[str, object], ...]:
+    """Fields that may be left out, each with what it is then."""
+    fields, defaults = kind.__struct_fields__, kind.__struct_defaults__
+    named = zip(fields[len(fields) - len(defaults) :], defaults, strict=True)
+    return tuple((name, default) for name, default in named if default is not NODEFAULT)
+
+
+class Project(_Reported, frozen=True, kw_only=True):
     """GET /projects/:id."""
 
-    id: int
+    id: Id
     path_with_namespace: str
-    web_url: str = ""
+    web_url: Text = ""
     default_branch: str | None = None
-    archived: bool = False
+    archived: Flag = False
+    #: Other paths by which a rule names it: it had them before, or they differ in case. Not GitLab's word.
+    named: Names = ()
 
 
-class Pipeline(Struct, frozen=True, kw_only=True):
+class Pipeline(_Reported, frozen=True, kw_only=True):
     """A pipeline as listed, and as embedded in a job. Servers before about 13.x leave out iid, project_id and source."""
 
-    id: int
+    id: Id
     ref: str | None = None
     sha: str | None = None
-    status: str = ""
+    status: Text = ""
     source: str | None = None
-    project_id: int | None = None
-    iid: int | None = None
+    project_id: Id | None = None
+    iid: Id | None = None
     created_at: Instant | None = None
     updated_at: Instant | None = None
-    web_url: str = ""
+    web_url: Text = ""
 
 
-class TriggerJob(Struct, frozen=True, kw_only=True):
+class TriggerJob(_Reported, frozen=True, kw_only=True):
     """A job that starts another pipeline, a bridge (https://docs.gitlab.com/api/jobs/#list-all-trigger-jobs-for-a-pipeline).
 
     ``downstream_pipeline`` is null until that one was made, and may be of another project.
     """
 
-    id: int
+    id: Id
     name: str
     status: str
     downstream_pipeline: Pipeline | None = None
@@ -95,37 +137,42 @@ class TriggerJob(Struct, frozen=True, kw_only=True):
 class Artifact(Struct, frozen=True, kw_only=True):
     """One entry of a job's ``artifacts``. ``size`` is in stored bytes; ``file_format`` is null for real traces."""
 
-    file_type: str
-    size: int | None = None
+    file_type: Text = ""
+    size: Size | None = None
     filename: str | None = None
     file_format: str | None = None
+
+    def __post_init__(self) -> None:
+        # As _Reported does it, and faster: a page can hold hundreds of thousands of these.
+        if not self.file_type:
+            force_setattr(self, "file_type", "")
 
 
 class ArtifactsFile(Struct, frozen=True, kw_only=True):
     """The archive as older clients see it; the key is absent once expired, so nothing is decided by it."""
 
     filename: str | None = None
-    size: int | None = None
+    size: Size | None = None
 
 
-class Commit(Struct, frozen=True, kw_only=True):
+class Commit(_Reported, frozen=True, kw_only=True):
     """The commit a job ran for."""
 
-    id: str | int
-    short_id: str = ""
-    title: str = ""
+    id: Text | Size = ""
+    short_id: Text = ""
+    title: Text = ""
 
 
-class Job(Struct, frozen=True, kw_only=True):
+class Job(_Reported, frozen=True, kw_only=True):
     """A job, from any of the job endpoints."""
 
-    id: int
+    id: Id
     name: str
     status: str
-    stage: str = ""
-    ref: str = ""
-    tag: bool = False
-    allow_failure: bool = False
+    stage: Text = ""
+    ref: Text = ""
+    tag: Flag = False
+    allow_failure: Flag = False
     created_at: Instant | None = None
     started_at: Instant | None = None
     finished_at: Instant | None = None
@@ -135,7 +182,7 @@ class Job(Struct, frozen=True, kw_only=True):
     artifacts_file: ArtifactsFile | None = None
     pipeline: Pipeline | None = None
     commit: Commit | None = None
-    web_url: str = ""
+    web_url: Text = ""
     source: str | None = None
     failure_reason: str | None = None
 

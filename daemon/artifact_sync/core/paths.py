@@ -47,6 +47,9 @@ _LONGEST = 200
 _HASH_MARK = "%~"
 _HASH_BYTES = 16
 _SHORT_SHA = 8
+#: Written into every publication, and found there by name: no folder above one may have it.
+_SUMS = "SHA256SUMS"
+_NOT_SUMS = "%53HA256SUMS"
 
 
 class TemplateError(ValueError):
@@ -90,7 +93,7 @@ def decode(component: str) -> str:
     for part in parts[1:]:
         raw += bytes.fromhex(part[:2]) + part[2:].encode("ascii")
     name = raw.decode("utf-8", "surrogatepass")
-    if encode(name) != component:
+    if encode(name) != component and component != _NOT_SUMS:
         raise ValueError(f"{component!r} is not an encoded name")
     return name
 
@@ -132,10 +135,12 @@ class Template:
 
     def render(self, fields: Mapping[str, str]) -> str:
         """The path, relative, POSIX. ``fields`` has a value for each of ``FIELDS``."""
-        return "/".join(
+        path = "/".join(
             "".join(piece if isinstance(piece, str) else piece.render(fields) for piece in component)
             for component in self.components
         )
+        # Here and not in ``encode``: a literal and a field can make the name together.
+        return "/".join(_NOT_SUMS if part == _SUMS else part for part in path.split("/"))
 
 
 def _component(part: str, whole: str) -> tuple[str | _Field, ...]:

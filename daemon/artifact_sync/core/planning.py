@@ -10,7 +10,7 @@ from artifact_sync.core.model import Candidate, Item, KeepDue, Transfer
 from artifact_sync.core.paths import encode_path, fields_of
 from artifact_sync.core.rules import Decision, Fetch, KeepPolicy, Rule
 
-__all__ = ["keeps", "plan"]
+__all__ = ["keeps", "lacks", "plan"]
 
 
 def plan(candidate: Candidate, decisions: Sequence[Decision], *, backfill: bool = False) -> tuple[Transfer, ...]:
@@ -26,6 +26,13 @@ def plan(candidate: Candidate, decisions: Sequence[Decision], *, backfill: bool 
             by_dest.setdefault(rule.publish.path.render(fields_of(candidate, rule.name)), []).append(rule)
     made = (_transfer(candidate, dest, rules, backfill=backfill) for dest, rules in by_dest.items())
     return tuple(transfer for transfer in made if transfer.items)
+
+
+def lacks(candidate: Candidate, decisions: Iterable[Decision]) -> bool:
+    """Whether a selecting rule wants something that the job does not list."""
+    if candidate.job.archive is not None:
+        return False
+    return any(d.selected and (d.rule.fetch.archive or d.rule.fetch.files) for d in decisions)
 
 
 def _transfer(candidate: Candidate, dest: str, rules: Sequence[Rule], *, backfill: bool) -> Transfer:

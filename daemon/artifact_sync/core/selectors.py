@@ -64,6 +64,8 @@ class ProjectSelectors:
             return False, excluding
         if project.id in self.ids:
             return True, str(project.id)
+        for named in set(project.named).intersection(self.exact_paths):
+            return True, named
         # With nothing but ids written, a path is not asked for by the absence of patterns.
         return self.paths.judge(path) if self.paths.wanted or not self.ids else (False, "no id or pattern matches")
 

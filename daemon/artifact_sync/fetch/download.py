@@ -8,6 +8,7 @@ import structlog
 
 from artifact_sync.errors import Corrupt, Transient
 from artifact_sync.fetch.bounds import Bounds
+from artifact_sync.fetch.echo import address
 from artifact_sync.fetch.policy import FetchPolicy
 from artifact_sync.fetch.progress import ProgressReport
 from artifact_sync.fetch.resume import Entity, ResumablePart
@@ -23,7 +24,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """How an item came: the ETag and the address without query of the last answer."""
+    """How an item came: the ETag of the last answer, and its address as it may be written down."""
 
     etag: str | None
     source: str
@@ -78,7 +79,8 @@ class Download:
                     hint="The server or a proxy ignores ranges; the next attempt starts over.",
                 )
             expected = body.total if body.total is not None else self.bounds.announced
-            with await self.reserve.claim(max(0, (expected or 0) - into.part.size)) as claim:
+            needed = None if expected is None else max(0, expected - into.part.size)
+            with await self.reserve.claim(needed) as claim:
                 reception = Reception(
                     body=body,
                     into=into,
@@ -93,12 +95,12 @@ class Download:
             size = into.part.size
             if body.total is not None and size != body.total:
                 raise Transient(
-                    f"GET {body.source}",
+                    f"GET {address(body.source)}",
                     f"{size} bytes of {body.total} came",
                     hint="The connection ended early; it is tried again.",
                 )
             self.bounds.check_whole(size)
-            return Arrival(etag=body.etag, source=body.source)
+            return Arrival(etag=body.etag, source=address(body.source))
 
     def _inspect(self, head: bytes, body: Body) -> None:
         """Judge the first bytes, then the size that was promised: a login page is not called a wrong size."""

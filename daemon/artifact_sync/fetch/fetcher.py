@@ -12,6 +12,7 @@ from artifact_sync.core.model import Item, StagedFile
 from artifact_sync.errors import Corrupt, NotFound, Transient
 from artifact_sync.fetch.bounds import Bounds
 from artifact_sync.fetch.download import Arrival, Download
+from artifact_sync.fetch.echo import etag_to_keep
 from artifact_sync.fetch.missing import explain_missing
 from artifact_sync.fetch.policy import FetchPolicy
 from artifact_sync.fetch.progress import ProgressReport
@@ -98,7 +99,7 @@ class Fetcher:
             part=resumable.part.name,
             sha256=sha256,
             size=size,
-            etag=arrival.etag,
+            etag=etag_to_keep(arrival.etag),
             source=arrival.source,
         )
 

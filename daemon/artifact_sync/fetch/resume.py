@@ -16,6 +16,7 @@ import structlog
 
 from artifact_sync.core.model import Item
 from artifact_sync.errors import ArtifactSyncError, ContentError, NotFound
+from artifact_sync.fetch.echo import etag_to_keep
 from artifact_sync.ports import Body, Part, PartRecord, QueuedTransfer, State, Store
 
 __all__ = ["Entity", "ResumablePart", "opened"]
@@ -59,6 +60,11 @@ class ResumablePart:
         self._finished = False
 
     @property
+    def lasting(self) -> bool:
+        """Whether the part can be continued after this connection's end by another attempt: its ETag may be written down."""
+        return self.entity is not None and etag_to_keep(self.entity.etag) is not None
+
+    @property
     def unsaved(self) -> int:
         """Bytes that a crash would cost."""
         return self.part.size - self._durable
@@ -79,7 +85,7 @@ class ResumablePart:
             await self.part.append(batch)
 
     async def save(self) -> None:
-        """Make what was written durable and remember it. Only for a part with an ``entity``."""
+        """Make what was written durable and remember it. Only for a ``lasting`` part."""
         with self._in_doubt():
             self._durable = await self.part.checkpoint()
         await self._remember(self._durable)
@@ -93,18 +99,18 @@ class ResumablePart:
 
     async def remember_whole(self) -> None:
         """After ``finish``: let another attempt of the same transfer use the part."""
-        if self.entity is not None:
+        if self.lasting:
             await self._remember(self.part.size)
 
     async def abandon(self, error: BaseException) -> None:
         """After ``finish``, when a later item of the transfer failed: remove the part unless it can be used again."""
         final = isinstance(error, ArtifactSyncError) and error.outcome.final
-        if final or self.entity is None:
+        if final or not self.lasting:
             await self.part.discard()
 
     async def settle(self, error: BaseException) -> None:
         """After a failure or a stop: leave a part that can be continued, or none."""
-        useless = isinstance(error, ContentError | NotFound) or self.entity is None or not self.part.size
+        useless = isinstance(error, ContentError | NotFound) or not self.lasting or not self.part.size
         if useless or not self._sound:
             await self.part.discard()
             return

@@ -11,6 +11,7 @@ from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from artifact_sync.errors import ArtifactSyncError, Corrupt, TooLarge, Transient
 from artifact_sync.fetch.bounds import Bounds
+from artifact_sync.fetch.echo import address
 from artifact_sync.fetch.policy import FetchPolicy
 from artifact_sync.fetch.rate import RateFloor
 from artifact_sync.fetch.resume import ResumablePart
@@ -63,6 +64,7 @@ class Reception:
                 async for chunk, waited in chunks:
                     received += len(chunk)
                     self._take(chunk, received)
+                    await self.claim.receive(len(chunk))
                     self._require_rate(floor, len(chunk), waited)
                     if received - free_checked >= self.policy.free_check:
                         free_checked = received
@@ -111,7 +113,7 @@ class Reception:
     def _require_rate(self, floor: RateFloor, size: int, waited: float) -> None:
         if floor.received(size, waited):
             raise Transient(
-                f"GET {self.body.source}",
+                f"GET {address(self.body.source)}",
                 f"less than {self.policy.min_rate} bytes a second for {self.policy.min_rate_window:.0f} s",
                 hint="The server or the way to it is very slow; downloads.min_rate says what is too slow.",
             )
@@ -130,7 +132,7 @@ class Reception:
                 async for batch in batches:
                     await self.into.append(batch)
                     self.claim.written(len(batch))
-                    if self.into.entity is not None and self.into.unsaved >= self.policy.checkpoint:
+                    if self.into.lasting and self.into.unsaved >= self.policy.checkpoint:
                         await self.into.save()
             except ArtifactSyncError as error:
                 self._failure = error

@@ -1,5 +1,6 @@
 """The store: where bytes become artifacts that are visible, whole and durable."""
 
 from artifact_sync.store.local import LocalStore
+from artifact_sync.store.view import StoreView
 
-__all__ = ["LocalStore"]
+__all__ = ["LocalStore", "StoreView"]

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from artifact_sync.errors import NoSpace, StoreDamaged, StoreError
+from artifact_sync.errors import NoSpace, Obstructed, StoreDamaged, StoreError
 
 __all__ = ["Syncer", "disk_errors", "is_damage", "write_all"]
 
@@ -21,7 +21,7 @@ _CANNOT_SYNC_DIRECTORY = frozenset({errno.EINVAL, errno.ENOTSUP})
 
 @contextmanager
 def disk_errors(doing: str) -> Iterator[None]:
-    """Turn an OSError into the class that says what to do about it: NoSpace, StoreDamaged, or StoreError."""
+    """Turn an OSError into the class that says what to do about it: NoSpace, StoreDamaged, Obstructed, or StoreError."""
     try:
         yield
     except OSError as error:
@@ -43,7 +43,7 @@ def _judged(error: OSError, doing: str) -> StoreError:
             said, hint="The store's disk refuses to work: look at the kernel's log, check the disk and its filesystem."
         )
     if error.errno in _OBSTRUCTED:
-        return StoreDamaged(
+        return Obstructed(
             said,
             hint="A symbolic link or a file stands where the store needs a directory of its own. "
             "Nothing is written through it: remove what was put there.",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact_sync.errors import StoreError
+from artifact_sync.errors import StoreDamaged, StoreError
 from artifact_sync.store.disk import Syncer, disk_errors, write_all
 from artifact_sync.store.paths import directory, opened
 
@@ -18,6 +18,8 @@ __all__ = ["IDENTITY", "LOCK", "Layout", "laid_out"]
 LOCK = ".lock"
 IDENTITY = ".id"
 
+_STAGING = ".staging"
+_QUARANTINE = ".quarantine"
 _NEW = ".id.new"
 _PRIVATE = 0o700
 _PUBLIC = 0o777
@@ -27,6 +29,8 @@ _PUBLIC = 0o777
 class Layout:
     """Descriptors of the store's directories, and the mode of what is published."""
 
+    path: Path
+    root: int
     tree: int
     objects: int
     staging: int
@@ -36,6 +40,22 @@ class Layout:
     #: Made with the store.
     identity: str
 
+    def require_there(self) -> None:
+        """Raise StoreDamaged unless these directories are still the ones that are found at the store's path."""
+        names = {"tree": self.tree, "objects": self.objects, _STAGING: self.staging, _QUARANTINE: self.quarantine}
+        try:
+            there = _same(self.path.stat(), self.root) and all(
+                _same(os.stat(name, dir_fd=self.root, follow_symlinks=False), fd) for name, fd in names.items()
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            there = False
+        if not there:
+            raise StoreDamaged(
+                f"the store {self.path} is not the one that was opened: it, or a directory of it, was removed, "
+                "replaced or covered by a mount",
+                hint="Put the store back, or mount its disk, and start artifact-sync again: it looks at what is there.",
+            )
+
 
 @contextmanager
 def laid_out(path: Path, sync: Syncer) -> Iterator[Layout]:
@@ -43,13 +63,13 @@ def laid_out(path: Path, sync: Syncer) -> Iterator[Layout]:
     with ExitStack() as stack:
         with disk_errors(f"opening the store {path}"):
             root = stack.enter_context(opened(str(path), at=None, flags=os.O_RDONLY | os.O_DIRECTORY))
-            layout = _open(root, stack, sync)
+            layout = _open(path, root, stack, sync)
         yield layout
 
 
-def _open(root: int, stack: ExitStack, sync: Syncer) -> Layout:
+def _open(path: Path, root: int, stack: ExitStack, sync: Syncer) -> Layout:
     # Everything is moved into place by rename, so it must lie on one filesystem; .trash is for what retention takes away.
-    modes = {"tree": _PUBLIC, "objects": _PUBLIC, ".staging": _PRIVATE, ".trash": _PRIVATE, ".quarantine": _PRIVATE}
+    modes = {"tree": _PUBLIC, "objects": _PUBLIC, _STAGING: _PRIVATE, ".trash": _PRIVATE, _QUARANTINE: _PRIVATE}
     fds = {}
     for name, mode in modes.items():
         try:
@@ -65,11 +85,13 @@ def _open(root: int, stack: ExitStack, sync: Syncer) -> Layout:
                 hint="Mount one filesystem at the store's path itself; files are published by moving them.",
             )
     return Layout(
+        path=path,
+        root=root,
         tree=fds["tree"],
         objects=fds["objects"],
-        staging=fds[".staging"],
-        quarantine=fds[".quarantine"],
-        mode=_published_mode(fds[".staging"]),
+        staging=fds[_STAGING],
+        quarantine=fds[_QUARANTINE],
+        mode=_published_mode(fds[_STAGING]),
         identity=_identity(root, sync),
     )
 
@@ -92,10 +114,14 @@ def _identity(root: int, sync: Syncer) -> str:
 
 def _published_mode(staging: int) -> int:
     """What the umask (or the directory's default ACL) makes of 0444; asked of a file, because umask(2) cannot be read."""
-    name = "umask"
-    with suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=staging)
+    # A name of its own: whatever a killed run or somebody else left is swept later, and is not in the way here.
+    name = f"umask-{uuid.uuid4().hex}"
     with opened(name, at=staging, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o444) as fd:
         mode = os.fstat(fd).st_mode & 0o777
     os.unlink(name, dir_fd=staging)
     return mode
+
+
+def _same(found: os.stat_result, fd: int) -> bool:
+    known = os.fstat(fd)
+    return (found.st_dev, found.st_ino) == (known.st_dev, known.st_ino)

@@ -74,7 +74,7 @@ class LocalStore:
             raise StoreError(
                 f"{name!r} is no name of a part", hint="This is an error in artifact-sync: please report it."
             )
-        free = await self.free()
+        free = await self._thread(f"opening part {name}", self._look, self._writers)
         if free < self._min_free:
             raise NoSpace(
                 f"{free / _GIB:.2f} GiB are free on the store's disk, less than store.min_free ({self._min_free / _GIB:.2f} GiB)",
@@ -87,16 +87,14 @@ class LocalStore:
         return part
 
     async def publish(self, publication: Publication) -> Published:
-        """Step P6. Raises NoSpace, StoreDamaged, Corrupt; StoreError for what cannot be a name."""
+        """Step P6. Raises NoSpace, StoreDamaged, Obstructed, Corrupt; StoreError for what cannot be a name."""
         turn = self._turns.setdefault(publication.transfer.dest, Lock())
         async with turn:
-            return await self._thread(
-                f"publishing {publication.transfer.dest}", partial(self._publisher.publish, publication)
-            )
+            return await self._thread(f"publishing {publication.transfer.dest}", partial(self._publish, publication))
 
     async def has(self, dest: str, files: Sequence[StagedFile]) -> bool:
         """By hash. Raises StoreDamaged when the disk cannot be read."""
-        return await self._thread(f"checking {dest}", partial(holds, self._layout, dest, files))
+        return await self._thread(f"checking {dest}", partial(holds, self._layout.tree, dest, files))
 
     async def exists(self, dest: str, files: Sequence[StagedFile]) -> bool:
         """By size. Raises StoreDamaged when the disk cannot be read."""
@@ -118,6 +116,15 @@ class LocalStore:
     async def free(self) -> int:
         """Bytes free to this user."""
         return await self._thread("asking for free space", partial(free_bytes, self._layout.staging), self._writers)
+
+    def _look(self) -> int:
+        """Bytes free, once the store is known to be there."""
+        self._layout.require_there()
+        return free_bytes(self._layout.staging)
+
+    def _publish(self, publication: Publication) -> Published:
+        self._layout.require_there()
+        return self._publisher.publish(publication)
 
     async def _thread(self, doing: str, work: Callable[[], T], limiter: CapacityLimiter | None = None) -> T:
         def guarded() -> T:

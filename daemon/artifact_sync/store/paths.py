@@ -25,11 +25,13 @@ def components(path: str, *, what: str) -> tuple[str, ...]:
     The core has encoded them already; that is not trusted here. A leading dot belongs to the store. Raises StoreError.
     """
     parts = tuple(path.split("/"))
-    if all(_allowed(part) for part in parts) and (what != "file" or parts != (SUMS,)):
+    reserved = parts == (SUMS,) if what == "file" else SUMS in parts
+    if all(_allowed(part) for part in parts) and not reserved:
         return parts
     raise StoreError(
         f"{path!r} cannot be the name of a {what} in the store",
-        hint="Every part of it must be there, not begin with a dot, and hold no NUL and no broken Unicode.",
+        hint="Every part of it must be there, not begin with a dot, and hold no NUL and no broken Unicode; "
+        f"{SUMS} is the store's own.",
     )
 
 

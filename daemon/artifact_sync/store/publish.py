@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from artifact_sync.core.model import StagedFile
-from artifact_sync.errors import Corrupt, StoreDamaged
+from artifact_sync.errors import Corrupt, Obstructed
 from artifact_sync.ports import Publication, Published
 from artifact_sync.store import manifest as manifests
 from artifact_sync.store.digest import content_of
@@ -42,7 +42,7 @@ class Publisher:
     sync: Syncer
 
     def publish(self, publication: Publication) -> Published:
-        """Do it, or complete what an earlier call began. Raises NoSpace, StoreDamaged, Corrupt, StoreError."""
+        """Do it, or complete what an earlier call began. Raises NoSpace, StoreDamaged, Obstructed, Corrupt, StoreError."""
         dest = publication.transfer.dest
         *above, last = components(dest, what="destination")
         for file in publication.files:
@@ -128,7 +128,7 @@ class Publisher:
             with directory(there, below) as at:
                 found = content_of(name, at=at)
                 if found is None and is_there(name, at=at):
-                    raise StoreDamaged(
+                    raise Obstructed(
                         f"tree/{dest}/{file.name} is not a regular file",
                         hint="Nothing but artifact-sync may write below tree/: remove what was put there.",
                     )

@@ -38,10 +38,10 @@ def read_manifest(at: int, *, where: str) -> Manifest | None:
     return None if content is None else manifests.parse(content, where=where)
 
 
-def holds(layout: Layout, dest: str, files: Sequence[StagedFile]) -> bool:
+def holds(tree: int, dest: str, files: Sequence[StagedFile]) -> bool:
     """Whether all files stand at ``dest`` by hash, and its manifest says the same. Raises OSError, StoreError."""
     try:
-        with directory(layout.tree, components(dest, what="destination")) as there:
+        with directory(tree, components(dest, what="destination")) as there:
             manifest = read_manifest(there, where=f"tree/{dest}/{MANIFEST}")
             return manifest is not None and all(_holds(there, manifest, file) for file in files)
     except Corrupt:

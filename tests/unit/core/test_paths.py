@@ -180,3 +180,20 @@ def test_no_field_leaves_the_tree(ref: str, job: str) -> None:
     parts = rendered.split("/")
     assert len(parts) == 6
     assert not {"", ".", ".."} & set(parts)
+
+
+@pytest.mark.parametrize(
+    ("template", "fields", "path"),
+    [
+        ("{job}/{job_id}", {"job": "SHA256SUMS"}, "%53HA256SUMS/7"),
+        ("{job_id}/{ref|path}", {"ref": "a/SHA256SUMS"}, "7/a/%53HA256SUMS"),
+        ("{job_id}/SHA256{job}", {"job": "SUMS"}, "7/%53HA256SUMS"),
+        ("{job_id}/{job}", {"job": "sha256sums"}, "7/sha256sums"),
+        ("{job_id}/{job}", {"job": "SHA256SUMS.asc"}, "7/SHA256SUMS.asc"),
+    ],
+)
+def test_no_folder_has_the_name_of_the_sums(template, fields, path):
+    """Every publication has a file of that name, which is found by it; the name can still be told from the path."""
+    known = dict.fromkeys(FIELDS, "") | {"job_id": "7"} | fields
+    assert Template.parse(template).render(known) == path
+    assert decode("%53HA256SUMS") == "SHA256SUMS"

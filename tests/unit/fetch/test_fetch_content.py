@@ -26,6 +26,7 @@ ZIP = real_zip({"a.bin": bytes(range(256)) * 2000, "dir/": b"", "b.txt": b"text"
 SHA = hashlib.sha256(ZIP).hexdigest()
 FILE = Item(kind="file", name="files/out.json", path="out.json")
 PAGE = Item(kind="file", name="files/report.html", path="report.html")
+LOST = Transient("GET /projects/1/jobs/7/artifacts", "connection lost")
 TRACE = Item(kind="trace", name="job.log")
 
 
@@ -63,11 +64,12 @@ XML = b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>'
         (Answer([LOGIN], total=len(LOGIN)), len(ZIP), NotAnArchive, "got a login page"),
         (Answer([LOGIN], total=len(LOGIN)), 10, NotAnArchive, "got a login page"),
         (Answer([b"\n<html>maintenance"]), None, NotAnArchive, "got an HTML page"),
-        (Answer([b'{"message":"404 Not found"}'], total=27), len(ZIP), NotAnArchive, "got JSON.*404 Not found"),
+        (Answer([b'{"message":"404 Not found"}'], total=27), len(ZIP), NotAnArchive, "got JSON"),
         (Answer([XML]), None, NotAnArchive, "got an XML document"),
-        (Answer([b"\x1f\x8b\x08\0", bytes(900)]), len(ZIP), NotAnArchive, r"got gzip data.*\\x1f\\x8b"),
+        (Answer([b"\x1f\x8b\x08\0", bytes(900)]), len(ZIP), NotAnArchive, "got gzip data"),
         (Answer([b"\x28\xb5\x2f\xfd" + bytes(900)]), len(ZIP), NotAnArchive, "got zstandard data"),
-        (Answer([b"P", b"L", b"A", b"IN"]), None, NotAnArchive, "got something else.*PLAIN"),
+        (Answer([b"P", b"L", b"A", b"IN"]), None, NotAnArchive, "got plain text"),
+        (Answer([b"\x7fELF" + bytes(900)]), None, NotAnArchive, "got data of another format"),
         (Answer([], total=0), len(ZIP), NotAnArchive, "got nothing"),
         (Answer([]), None, NotAnArchive, "got nothing"),
         (entity(ZIP), len(ZIP) + 1, Corrupt, f"announced {len(ZIP) + 1} bytes, the answer has {len(ZIP)}"),
@@ -196,6 +198,52 @@ async def test_an_empty_log_is_published_only_where_none_is_listed(tmp_path):
 def job(**changes) -> Job:
     """The job as GitLab tells it now."""
     return Job(id=7, name="build", status="success", **changes)
+
+
+TOKEN, OLD_TOKEN = "glpat-AbCdEfGhIjKlMnOpQrSt", "Ab3dEf6hIj9lMn2pQr5t"
+
+
+@pytest.mark.parametrize("token", [TOKEN, OLD_TOKEN])
+@pytest.mark.parametrize("item", [archive(), FILE], ids=["archive", "file"])
+async def test_a_server_that_repeats_the_token_does_not_get_it_told(tmp_path, item, token):
+    """Neither its page nor the page's type is in the error."""
+    page = Answer([f"<html>no such token: {token}".encode()], content_type=f"text/html; for={token}")
+    other = Answer([f"Private-Token: {token}".encode()], content_type=f"text/{token}")
+
+    for answer in (page, other) if item.kind == "archive" else (page,):
+        with pytest.raises(ArtifactSyncError) as caught:
+            await Bench(tmp_path, answer).fetcher.fetch(queued(item))
+        assert token.lower() not in f"{caught.value} {caught.value.hint}".lower()
+
+
+@pytest.mark.parametrize("token", [TOKEN, OLD_TOKEN])
+async def test_a_repeated_token_is_in_no_identity(tmp_path, token):
+    """As an ETag, or in the address that it redirected to: nothing of it reaches the state or the manifest."""
+    source = f"https://cdn.example.com/{token}/4e/artifacts.zip"
+    answers = [
+        entity(ZIP, f'"{token}"', source=source, cut=200_000, broken=LOST),
+        entity(ZIP, f'"{token}"', source=source),
+    ]
+    bench = Bench(tmp_path, *answers, checkpoint=100_000)
+
+    (staged,) = await bench.fetcher.fetch(queued(archive(len(ZIP))))
+
+    assert (staged.sha256, staged.etag) == (SHA, None)
+    assert staged.source == "https://cdn.example.com/.../4e/artifacts.zip"
+    # It is good enough to go on at once where the connection broke, but not to be written down.
+    assert bench.remote.asked[1] == (200_000, f'"{token}"', len(ZIP))
+    assert token not in repr(bench.state.records)
+
+
+async def test_a_part_whose_etag_may_not_be_kept_is_not_left(tmp_path):
+    """Without it nobody could continue the part."""
+    bench = Bench(tmp_path, entity(ZIP, f'"{TOKEN}"', cut=200_000, broken=LOST), LOST)
+
+    with pytest.raises(Transient):
+        await bench.fetcher.fetch(queued(archive(len(ZIP))))
+
+    assert bench.staging == {}
+    assert not any(record.size for record in bench.state.records.values())
 
 
 LISTED = (Artifact(file_type="archive", size=5),)

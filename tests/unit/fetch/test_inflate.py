@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from artifact_sync.core.archive import in_file_order
 from artifact_sync.core.archive_end import TAIL, locate
 from artifact_sync.errors import ContentError, Corrupt, NotAnArchive
+from artifact_sync.fetch import inflate
 from artifact_sync.fetch.inflate import ArchiveReport, Stopped, prove
 from tests.recordings import recordings
 from tests.zips import craft, deflate, real_zip, text
@@ -74,6 +75,32 @@ def test_every_form_of_descriptor_is_understood(descriptor):
     member = text("a", content, flags=8, descriptor=struct.pack(descriptor, *signed))
 
     assert proved(craft([member, text("b")])).members == 2
+
+
+def test_what_unpacks_to_more_than_the_budget_is_not_unpacked(monkeypatch):
+    """Its place is checked, its data is not: the archive's own bytes are right, and nobody waits hours for a proof."""
+    monkeypatch.setattr(inflate, "_BUDGET", 3_000_000)
+    monkeypatch.setattr(inflate, "_BUDGET_TIMES", 1)
+    zeros = bytes(1_000_000)
+    data = craft([*(text(name, zeros) for name in "abcdef"), text("small")])
+
+    assert proved(data) == ArchiveReport(members=7, untested=4)
+    assert proved(craft([text("a", zeros), text("b", zeros)])) == ArchiveReport(members=2, untested=0)
+
+
+def test_the_budget_grows_with_the_archive(monkeypatch):
+    """A large archive is unpacked whole."""
+    monkeypatch.setattr(inflate, "_BUDGET", 1)
+
+    assert proved(real_zip({"a": b"alpha " * 5000})) == ArchiveReport(members=1, untested=0)
+
+
+def test_an_impossible_size_is_corrupt_and_not_untested(monkeypatch):
+    """Deflate cannot make gigabytes of thirty bytes, so the directory is damaged."""
+    monkeypatch.setattr(inflate, "_BUDGET", 1 << 30)
+
+    with pytest.raises(Corrupt, match="more than deflate can make"):
+        proved(craft([text("a", size=3 << 30)]))
 
 
 def test_an_empty_member_may_lack_its_descriptor_and_its_stream():

@@ -1,12 +1,13 @@
 """What is particular to a store on a local directory."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from artifact_sync.errors import Corrupt, StoreDamaged, StoreError
+from artifact_sync.errors import Corrupt, Obstructed, StoreDamaged, StoreError
 from artifact_sync.ports import Publication
 from artifact_sync.store import LocalStore, manifest
 from tests.storage import NOW, publication, stage, transfer
@@ -68,7 +69,7 @@ async def test_a_planted_link_in_the_tree_is_refused(store, tmp_path, depth):
     link.symlink_to(outside)
     assert not await store.has("a/b/c/d", wanted.files)
     assert not await store.exists("a/b/c/d", wanted.files)
-    with pytest.raises(StoreDamaged) as caught:
+    with pytest.raises(Obstructed) as caught:
         await store.publish(wanted)
     assert "link" in caught.value.hint
     assert list(outside.iterdir()) == []
@@ -85,7 +86,7 @@ async def test_a_planted_link_among_published_files_is_refused(store, tmp_path):
     (dest / "files").symlink_to(tmp_path)
     (dest / "artifacts.zip").symlink_to(tmp_path / "missing")
     for name in ("files/x", "artifacts.zip"):
-        with pytest.raises(StoreDamaged):
+        with pytest.raises(Obstructed):
             await store.publish(await publication(store, {name: b"x"}))
     assert not (tmp_path / "x").exists()
 
@@ -94,7 +95,7 @@ async def test_a_file_where_the_destination_goes_is_refused(store, tmp_path):
     """It is not removed either."""
     (tmp_path / "tree" / "a").write_text("mine")
     wanted = await publication(store, FILES, of=transfer(dest="a/b", names=tuple(FILES)))
-    with pytest.raises(StoreDamaged):
+    with pytest.raises(Obstructed):
         await store.publish(wanted)
     assert (tmp_path / "tree" / "a").read_text() == "mine"
 
@@ -159,7 +160,7 @@ async def test_two_filesystems_in_one_store_are_refused(tmp_path):
     other = next((each for each in ("/dev/shm", "/run") if _device(Path(each)) != _device(tmp_path)), None)
     assert other is not None, "every machine that runs these tests has a tmpfs"
     (tmp_path / "objects").symlink_to(other)
-    with pytest.raises(StoreDamaged):
+    with pytest.raises(StoreError):
         async with LocalStore.open(tmp_path):
             pass
 
@@ -189,6 +190,89 @@ async def test_no_secret_reaches_the_manifest(store, tmp_path):
     assert b"?" not in content
     (entry,) = manifest.parse(content, where="").files
     assert entry.source == "https://bucket.example.com/artifacts.zip"
+
+
+async def test_what_obstructs_one_destination_is_no_damage_of_the_store(store, tmp_path):
+    """A link, a file or a directory in the way concerns that publication alone; the next one is published."""
+    tree = tmp_path / "tree"
+    (tree / "link").symlink_to(tmp_path)
+    (tree / "file").write_text("mine")
+    (tree / "named" / "job.log").mkdir(parents=True)
+    for dest in ("link", "file/below", "named"):
+        with pytest.raises(Obstructed) as caught:
+            await store.publish(await publication(store, {"job.log": b"x"}, of=transfer(dest=dest, names=("job.log",))))
+        assert not isinstance(caught.value, StoreDamaged)
+        assert caught.value.hint
+    assert (await store.publish(await publication(store, FILES))).dest == transfer().dest
+
+
+async def test_rubbish_in_staging_does_not_stop_the_start(tmp_path):
+    """Not even a directory of any name; the sweep takes it."""
+    async with LocalStore.open(tmp_path):
+        pass
+    for name in ("umask", "1-0.part", "publish-x"):
+        (tmp_path / ".staging" / name).mkdir()
+    (tmp_path / ".staging" / "umask" / "file").write_text("")
+    async with LocalStore.open(tmp_path) as store:
+        assert await store.sweep(lambda _: False) == 3
+    assert list((tmp_path / ".staging").iterdir()) == []
+
+
+def _remove(store: Path, aside: Path) -> None:
+    store.rename(aside / "gone")
+    shutil.rmtree(aside / "gone")
+
+
+def _replace(store: Path, aside: Path) -> None:
+    shutil.copytree(store, aside / "copy")
+    _remove(store, aside)
+    (aside / "copy").rename(store)
+
+
+def _cover_with_a_file(store: Path, aside: Path) -> None:
+    _remove(store, aside)
+    store.parent.rmdir()
+    store.parent.write_text("")
+
+
+def _replace_the_tree(store: Path, aside: Path) -> None:
+    (store / "tree").rename(aside / "tree")
+    (store / "tree").mkdir()
+
+
+def _remove_staging(store: Path, aside: Path) -> None:
+    shutil.rmtree(store / ".staging")
+
+
+@pytest.mark.parametrize("change", [_remove, _replace, _cover_with_a_file, _replace_the_tree, _remove_staging])
+async def test_a_store_that_is_not_there_any_more_is_noticed(tmp_path, change):
+    """Bytes written into a removed directory would be gone with the process, and be called published."""
+    path = tmp_path / "disk" / "store"
+    async with LocalStore.open(path) as store:
+        wanted = await publication(store, FILES)
+        await store.publish(await publication(store, {"job.log": b"x"}, of=transfer(dest="before", names=("job.log",))))
+        change(path, tmp_path)
+        with pytest.raises(StoreDamaged, match="not the one that was opened") as caught:
+            await store.publish(wanted)
+        assert "start artifact-sync again" in caught.value.hint
+        with pytest.raises(StoreDamaged, match="not the one that was opened"):
+            await store.part("9-0.part")
+
+
+async def test_a_store_that_was_moved_with_its_path_is_still_there(tmp_path):
+    """A rename and back, or a path through a link, is no other store."""
+    async with LocalStore.open(tmp_path / "store") as store:
+        (tmp_path / "store").rename(tmp_path / "other")
+        (tmp_path / "store").symlink_to("other")
+        assert (await store.publish(await publication(store, FILES))).size > 0
+
+
+@pytest.mark.parametrize("dest", ["SHA256SUMS", "a/SHA256SUMS", "a/SHA256SUMS/7"])
+async def test_no_destination_has_the_name_of_the_sums(store, dest):
+    """It would stand where a publication's own goes, and be checked as one."""
+    with pytest.raises(StoreError, match="cannot be the name of a destination") as caught:
+        await store.publish(await publication(store, {"job.log": b"x"}, of=transfer(dest=dest, names=("job.log",))))
+    assert "SHA256SUMS" in caught.value.hint
 
 
 def _device(path: Path) -> int:
