@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 
@@ -9,6 +10,9 @@ from artifact_sync.errors import CredentialRefused, Denied, NotFound, Refused, R
 from artifact_sync.gitlab.excerpts import excerpt, json_object, store_code
 
 __all__ = ["error_for", "sign_in_refused"]
+
+#: Names of scopes as GitLab has them; anything else is not repeated, it may be the token.
+_SCOPES = re.compile(r"[a-z_]{2,40}( [a-z_]{2,40}){0,20}")
 
 _AGAIN = "It is tried again by itself; if it stays so, look at the server's status and logs."
 _SIGN_IN = (
@@ -73,7 +77,8 @@ def _forbidden(asked: str, answer: str, body: bytes) -> RemoteError:
     told = json_object(body)
     if told.get("error") == "insufficient_scope":
         # RFC 6750 section 3.1; lib/api/api_guard.rb names the scopes that would do.
-        needed = str(told.get("scope") or "read_api; to keep artifacts: api")[:100]
+        scope = str(told.get("scope") or "")
+        needed = " or ".join(scope.split()) if _SCOPES.fullmatch(scope) else "read_api; to keep artifacts: api"
         hint = f"The token's scopes do not allow this (needed: {needed}). Make one that has them, or set gitlab.keep_token."
         return CredentialRefused(asked, answer, status=403, hint=hint)
     hint = (

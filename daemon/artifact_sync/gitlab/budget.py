@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ class Budget:
         self._turn = 0
         self._waiting: list[_Waiter] = []
         self._changed = anyio.Event()
+        #: How many were granted to each.
+        self.granted: Counter[Priority] = Counter()
         now = clock.monotonic()
         second = per_minute / 60
         self._general = Bucket(second * (1 - keep_share), now)
@@ -112,6 +115,7 @@ class Budget:
             return min(waits)
         buckets[waits.index(0.0)].take(now)
         self._active += 1
+        self.granted[waiter.priority] += 1
         waiter.granted = True
         return 0.0
 

@@ -73,6 +73,21 @@ class Client:
         """Close all connections."""
         await self._transport.__aexit__(kind, error, trace)
 
+    @property
+    def requests(self) -> Mapping[Priority, int]:
+        """How many requests were granted so far, by purpose, those to object stores included."""
+        return _counted(self._budget.granted)
+
+    @property
+    def unchanged(self) -> Mapping[Priority, int]:
+        """How many of them were answered with 304."""
+        return _counted(self._requester.unchanged)
+
+    @property
+    def throttled(self) -> Mapping[Priority, int]:
+        """How many of them GitLab answered with 429."""
+        return _counted(self._requester.throttled)
+
     async def version(self) -> ServerVersion:
         """What answers, since 8.13 (https://docs.gitlab.com/api/version/)."""
         found = await self._one("version", _VERSION, priority=Priority.POLL)
@@ -190,6 +205,10 @@ class Client:
         self, path: str, query: Mapping[str, str], decoder: PageDecoder[T], *, priority: Priority
     ) -> AsyncIterator[Page[T]]:
         return self._lists.pages(place(path, {**query, "per_page": SIZES[0]}), decoder, priority=priority)
+
+
+def _counted(counts: Mapping[Priority, int]) -> Mapping[Priority, int]:
+    return {priority: counts.get(priority, 0) for priority in Priority}
 
 
 def _identifier(path_or_id: str | int) -> str:

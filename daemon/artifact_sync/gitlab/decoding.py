@@ -92,7 +92,7 @@ def _misshapen(body: bytes, error: Exception, *, asked: str) -> RemoteError:
         if b"/users/sign_in" in body:
             return sign_in_refused(asked, status=200)
         hint = "Something else than GitLab's API answers at gitlab.url: check the address, and proxies on the way."
-        return Refused(asked, f"a web page in place of JSON: {excerpt(body)}", status=200, hint=hint)
+        return Refused(asked, "a web page in place of JSON", status=200, hint=hint)
     if isinstance(error, msgspec.ValidationError):
         hint = "The answer has a shape that this version does not know: check gitlab.url, or look for an update."
         return Refused(asked, f"JSON of another shape: {excerpt(str(error).encode())}", status=200, hint=hint)
@@ -100,4 +100,4 @@ def _misshapen(body: bytes, error: Exception, *, asked: str) -> RemoteError:
         hint = "The answer was cut off or damaged on its way; it is asked for again."
         return Transient(asked, "broken JSON", status=200, hint=hint)
     hint = "Something else than GitLab's API answers at gitlab.url: check the address, and proxies on the way."
-    return Refused(asked, f"no JSON: {excerpt(body)}", status=200, hint=hint)
+    return Refused(asked, "something that is no JSON", status=200, hint=hint)

@@ -110,7 +110,13 @@ class Downloads:
                         body = await self._requester.transport.first_words(response)
                         if hop.trusted:
                             raise self._requester.judged(
-                                response.status, response.headers, body, self._credential, token, asked=asked
+                                response.status,
+                                response.headers,
+                                body,
+                                self._credential,
+                                token,
+                                asked=asked,
+                                priority=Priority.DOWNLOAD,
                             )
                         raise _stranger(response.status, body, hop, asked=asked)
                     if hop.trusted:

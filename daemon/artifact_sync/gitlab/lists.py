@@ -13,6 +13,7 @@ from artifact_sync.errors import Refused, Throttled, Transient
 from artifact_sync.gitlab.cursors import SIZES, following, resized, size_of, without_keyset
 from artifact_sync.gitlab.decoding import PageDecoder
 from artifact_sync.gitlab.requests import Credential, Requester, asked_for
+from artifact_sync.gitlab.revalidation import Look, PageCache
 from artifact_sync.gitlab.transport import Answer
 from artifact_sync.ports import Page, Priority
 
@@ -27,6 +28,7 @@ class Lists:
     def __init__(self, requester: Requester, credential: Credential) -> None:
         self._requester = requester
         self._credential = credential
+        self._cache = PageCache()
 
     async def pages(self, first: str, decoder: PageDecoder[T], *, priority: Priority) -> AsyncIterator[Page[T]]:
         """The pages from the place ``first`` on.
@@ -37,7 +39,7 @@ class Lists:
         # Brent's cycle detection: one place remembered, at distances of powers of two, finds any circle in bounded memory.
         mark, steps, distance = "", 0, 1
         while at is not None:
-            at, answer = await self._page(at, priority)
+            at, answer, look = await self._page(at, priority)
             asked = asked_for("GET", at)
             if at == mark:
                 hint = "Something between here and GitLab serves old pages: let it not cache the API."
@@ -47,15 +49,21 @@ class Lists:
                 mark, steps, distance = at, 0, distance * 2
             items, undecodable = decoder.decode(answer.body, asked=asked)
             at = following(answer.headers, at, self._requester.address, asked=asked)
+            if look is not None:
+                look.remember(answer, rows=len(items) + undecodable, more=at is not None)
             yield Page(items=items, next=at, undecodable=undecodable)
 
-    async def _page(self, at: str, priority: Priority) -> tuple[str, Answer]:
-        """One page, smaller or by number if it must be: which one it became, and the answer."""
+    async def _page(self, at: str, priority: Priority) -> tuple[str, Answer, Look | None]:
+        """One page, smaller or by number if it must be: which one it became, the answer, and where it is remembered.
+
+        Only what is polled is remembered: a backfill and an audit read each page once, and would drive the others out.
+        """
         while True:
             fewer = next((size for size in SIZES if size < size_of(at)), None)
             try:
                 again = _always if fewer is None else _not_heavy
-                answer = await self._requester.ask(at, self._credential, priority=priority, again=again)
+                look = Look(self._cache, at) if priority is Priority.POLL else None
+                answer = await self._requester.ask(at, self._credential, priority=priority, again=again, look=look)
             except Refused as error:
                 if error.status != HTTPStatus.METHOD_NOT_ALLOWED or "pagination=keyset" not in at:
                     raise
@@ -65,7 +73,9 @@ class Lists:
                     raise
                 at = resized(at, fewer)
             else:
-                return at, answer
+                found = answer if look is None else look.resolved(answer)
+                if found is not None:
+                    return at, found, look
 
 
 def _always(_: Transient) -> bool:

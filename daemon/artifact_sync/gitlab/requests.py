@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
@@ -21,6 +22,7 @@ from artifact_sync.gitlab.clock import ServerClock
 from artifact_sync.gitlab.cursors import anchored
 from artifact_sync.gitlab.quota import Quota
 from artifact_sync.gitlab.redirects import HOPS, STATUSES, plain
+from artifact_sync.gitlab.revalidation import Look
 from artifact_sync.gitlab.tokens import Token, TokenSource
 from artifact_sync.gitlab.transport import Answer, Transport
 from artifact_sync.ports import Priority
@@ -36,6 +38,7 @@ _BASE, _CAP = 1.0, 900.0
 _ENDPOINT_WAIT = 15.0
 #: Seconds behind the end of a window: the server's time is known to a second at best.
 _SURELY = 1.0
+_STALE = "A proxy between here and GitLab answers by itself; it is asked again. Let it not cache the API."
 
 
 class Credential:
@@ -71,6 +74,9 @@ class Requester:
         self.address = address
         self.attempts = attempts
         self._clock = clock
+        #: How many were answered with 304, and how many with 429.
+        self.unchanged: Counter[Priority] = Counter()
+        self.throttled: Counter[Priority] = Counter()
 
     async def ask(
         self,
@@ -81,14 +87,16 @@ class Requester:
         method: str = "GET",
         again: Callable[[Transient], bool] = lambda _: True,
         verdict: bool = True,
+        look: Look | None = None,
     ) -> Answer:
         """A success for a path and query relative to the API, trying again for as long as ``again`` allows it.
 
-        ``verdict``: whether a 401 here tells that the token is bad everywhere. Raises as ports.Remote says.
+        ``verdict``: whether a 401 here tells that the token is bad everywhere. With ``look`` a 304 is a success, too, where
+        its condition was sent. Raises as ports.Remote says.
         """
         for attempt in itertools.count(1):
             try:
-                return await self._once(method, place, credential, priority, verdict=verdict)
+                return await self._once(method, place, credential, priority, verdict=verdict, look=look)
             except Transient as error:
                 if attempt >= self.attempts or isinstance(error, Unreachable) or not again(error):
                     raise
@@ -117,6 +125,7 @@ class Requester:
         token: Token,
         *,
         asked: str,
+        priority: Priority,
         verdict: bool = True,
     ) -> RemoteError:
         """The error for an answer of GitLab's that is no success."""
@@ -126,6 +135,7 @@ class Requester:
             retry_after = _ENDPOINT_WAIT if quota.endpoint_only else self._until(quota)
         error = error_for(asked, status, body, retry_after=retry_after, secrets=(token.value,))
         if isinstance(error, Throttled):
+            self.throttled[priority] += 1
             self.budget.slow_down()
             # A limit of one endpoint is none of the others' business: only this request waits.
             if not quota.endpoint_only:
@@ -144,23 +154,47 @@ class Requester:
             self.budget.pause(min(_CAP, seconds))
 
     async def _once(
-        self, method: str, place: str, credential: Credential, priority: Priority, *, verdict: bool
+        self,
+        method: str,
+        place: str,
+        credential: Credential,
+        priority: Priority,
+        *,
+        verdict: bool,
+        look: Look | None,
     ) -> Answer:
         asked = asked_for(method, place)
         token = credential.token()
+        condition = look.condition(token) if look else {}
         for _ in range(HOPS + 1):
             async with self.budget.permit(priority):
                 url = URL(self.address.api(place), encoded=True)
-                answer = await self.transport.call(method, url, token.headers(), asked=asked)
+                answer = await self.transport.call(method, url, {**token.headers(), **condition}, asked=asked)
             if answer.status in _SUCCESS:
                 self.welcomed(answer.headers, credential, token)
                 refuse_encoding(answer.headers, asked=asked)
                 return answer
+            if answer.status == HTTPStatus.NOT_MODIFIED:
+                self.unchanged[priority] += 1
+                self.welcomed(answer.headers, credential, token)
+                if condition:
+                    return answer
+                raise Transient(asked, "304 to a request without a condition", status=answer.status, hint=_STALE)
             if answer.status not in STATUSES:
                 raise self.judged(
-                    answer.status, answer.headers, answer.body, credential, token, asked=asked, verdict=verdict
+                    answer.status,
+                    answer.headers,
+                    answer.body,
+                    credential,
+                    token,
+                    asked=asked,
+                    priority=priority,
+                    verdict=verdict,
                 )
             place = self._moved(method, place, answer, asked=asked)
+            if look:
+                look.moved()
+                condition = {}
         raise Refused(asked, f"more than {HOPS} redirects", hint="Look at the proxy in front of GitLab.")
 
     def _moved(self, method: str, place: str, answer: Answer, *, asked: str) -> str:

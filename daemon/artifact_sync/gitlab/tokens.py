@@ -79,6 +79,8 @@ class FileToken:
                 self._seen = seen
         except OSError as error:
             hint = "Make the file readable for the user that this runs as; it is read again with the next request."
+            if isinstance(error, FileNotFoundError):
+                hint = "Create it, with the token alone in it; it is read again with the next request."
             raise CredentialRefused(asked, error.strerror or type(error).__name__, hint=hint) from error
         return self._token
 

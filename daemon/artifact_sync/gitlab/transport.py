@@ -89,6 +89,7 @@ class Transport:
             max_field_size=_HEADER,
             max_line_size=_HEADER,
             trust_env=False,
+            middlewares=(_writes_once,),
             proxy=self._options.proxy,
         )
         return await self._stack.enter_async_context(session)
@@ -136,6 +137,22 @@ class Transport:
         # With an Age the answer comes out of a cache, and its Date is that of another moment (RFC 9111 section 5.1).
         if "Age" not in headers:
             self._clock.observe(headers.get("Date"), sent, self._clock.local.now())
+
+
+async def _writes_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from repeating a write by itself.
+
+    It sends what HTTP calls idempotent, DELETE among it, a second time when the connection breaks; whether an artifact that
+    somebody made in between should go, too, is not for it to say. The errors that it does that for become another one.
+    """
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if request.method == "GET":
+            raise
+        raise aiohttp.ClientConnectionError(type(error).__name__) from error
 
 
 def _tls(options: ClientOptions) -> ssl.SSLContext:

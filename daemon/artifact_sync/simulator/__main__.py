@@ -6,6 +6,7 @@ One JSON line on standard output says when it is ready: ``url``, ``storage_url``
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -35,6 +36,8 @@ def main() -> None:
     parser.add_argument("--ready-file", type=Path, help="also write the JSON line there")
     parser.add_argument("--narrate", action="store_true", help="write what happens, a JSON line each")
     options = parser.parse_args()
+    # A million jobs are built to stay: the collector would walk through all of them again and again, now and later.
+    gc.disable()
     try:
         world, living = by_name(options.world, seed=options.seed)
     except ValueError as wrong:
@@ -43,6 +46,8 @@ def main() -> None:
     world.token = options.token
     world.add_token(SimToken(value=options.token))
     expected(world)  # builds the archives now, so that no request waits for them
+    gc.freeze()
+    gc.enable()
     if living is not None and options.narrate:
         living.on_tell(lambda event, facts: _line({"event": event, **facts}))
     anyio.run(_serve, world, living, options)

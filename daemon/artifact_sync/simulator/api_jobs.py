@@ -41,18 +41,17 @@ async def _jobs(request: web.Request) -> web.Response:
         raise too_often()
     project, wanted = project_of(request, token), scopes(request)
     if keyset_asked(request):
-        page, headers = cursor_page(request, _walk(project, wanted, cursor_of(request)), lambda job: job.id)
+        page, headers = cursor_page(request, _walk(world, project, wanted, cursor_of(request)), lambda job: job.id)
     else:
         limited = "Ci::Build" if world.enforce_jobs_offset_limit else None
-        page, headers = offset_page(request, _walk(project, wanted, None), counted=False, limited=limited)
+        page, headers = offset_page(request, _walk(world, project, wanted, None), counted=False, limited=limited)
     return reply([entities.job(world, job) for job in page], headers=headers)
 
 
-def _walk(project: SimProject, wanted: set[str], before: int | None) -> Iterator[SimJob]:
+def _walk(world: World, project: SimProject, wanted: set[str], before: int | None) -> Iterator[SimJob]:
     jobs = project.jobs
     at = len(jobs) if before is None else bisect.bisect_left(jobs, before, key=lambda job: job.id)
-    for index in range(at - 1, -1, -1):
-        job = jobs[index]
+    for job in world.replica.jobs(jobs[index] for index in range(at - 1, -1, -1)):
         if not job.spec.bridge and (not wanted or job.status in wanted):
             yield job
 

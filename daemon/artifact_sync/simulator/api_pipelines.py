@@ -30,7 +30,7 @@ async def _pipelines(request: web.Request) -> web.Response:
     project = project_of(request, caller(request, job_token=True))
     world, query = world_of(request), request.query
     filters = _filters(request)
-    found = [p for p in project.pipelines if all(holds(p) for holds in filters)]
+    found = [p for p in world.replica.pipelines(project.pipelines) if all(holds(p) for holds in filters)]
     if (scope := query.get("scope")) in {"branches", "tags"}:
         newest = {(p.ref, p.tag): p for p in found if p.tag == (scope == "tags")}
         found = sorted(newest.values(), key=lambda p: p.id)
@@ -111,7 +111,7 @@ async def _jobs(request: web.Request) -> web.Response:
     retried = flag(request, "include_retried")
     found = [
         job
-        for job in reversed(pipeline.jobs if project.builds_enabled else [])
+        for job in world.replica.jobs(reversed(pipeline.jobs if project.builds_enabled else []))
         if not job.spec.bridge and (retried or not job.retried) and (not wanted or job.status in wanted)
     ]
     page, headers = offset_page(request, found)
@@ -127,7 +127,7 @@ async def _bridges(request: web.Request) -> web.Response:
     wanted = scopes(request)
     found = [
         job
-        for job in reversed(pipeline_of(request, project).jobs)
+        for job in world.replica.jobs(reversed(pipeline_of(request, project).jobs))
         if job.spec.bridge and (not wanted or job.status in wanted)
     ]
     page, headers = offset_page(request, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from artifact_sync.simulator.state import SimJob, SimPipeline
@@ -49,8 +50,12 @@ class Sweeper:
     has no expiry and stays, and ``artifacts_expire_at`` remains a date in the past.
     """
 
-    def __init__(self, start: datetime, *, every: timedelta = EVERY) -> None:
+    def __init__(
+        self, start: datetime, *, every: timedelta = EVERY, going: Callable[[SimJob], None] = lambda _: None
+    ) -> None:
         self.every = every
+        #: Told of each job before its files go.
+        self.going = going
         self._due: list[tuple[datetime, int, SimJob]] = []
         self._swept = start
 
@@ -79,6 +84,7 @@ class Sweeper:
             if locked(job.pipeline):
                 held.append(entry)
                 continue
+            self.going(job)
             job.removed = True
             gone.append(job)
         for entry in held:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from artifact_sync.simulator.archives import Archive
 from artifact_sync.simulator.clock import SimClock
 from artifact_sync.simulator.expiry import EVERY, Sweeper, locked
 from artifact_sync.simulator.faults import Faults
 from artifact_sync.simulator.limits import Limits
 from artifact_sync.simulator.progress import settle
+from artifact_sync.simulator.replica import Replica
 from artifact_sync.simulator.seen import Requests
 from artifact_sync.simulator.state import FINISHED, JobSpec, SimGroup, SimJob, SimPipeline, SimProject
 from artifact_sync.simulator.tokens import TOKEN, SimToken
@@ -77,7 +79,8 @@ class World:
         #: Who is told what happens; the names are listed at ``_tell``.
         self.listener: Told | None = None
         self.faults = Faults(seed=seed)
-        self.sweeper = Sweeper(self.clock.now(), every=sweep_every)
+        self.replica = Replica(self.clock)
+        self.sweeper = Sweeper(self.clock.now(), every=sweep_every, going=self.replica.changing)
         self.requests = Requests()
         self.tokens: dict[str, SimToken] = {}
         self.groups: dict[str, SimGroup] = {}
@@ -89,6 +92,18 @@ class World:
         self.storage_url = "http://storage.invalid"
         self.add_token(SimToken(value=token))
         self._iids: dict[int, int] = {}
+
+    @property
+    def replica_lag(self) -> timedelta:
+        """How old lists of jobs and pipelines are, none by default; single objects are always new.
+
+        The past is remembered from the moment that a lag is first set, also while it is 0 again.
+        """
+        return self.replica.lag
+
+    @replica_lag.setter
+    def replica_lag(self, lag: timedelta) -> None:
+        self.replica.lag = lag
 
     # --- what there is ---
 
@@ -205,29 +220,35 @@ class World:
         if job.finished:
             raise ValueError(f"job {job.id} has ended already ({job.status})")
         now = self.clock.now()
+        self.replica.changing(job)
         job.status, job.started_at = "running", now
         job.trace = _bytes(job.spec.trace)[: len(_bytes(job.spec.trace)) // 2]
         settle(job.pipeline, now)
         self._tell("job.started", job)
         return job
 
-    def finish(self, job: SimJob, status: str = "success", *, at: datetime | None = None) -> SimJob:
+    def finish(self, job: SimJob, status: str = "success", *, at: datetime | None = None, late: bool = False) -> SimJob:
         """The job ends now, or at an earlier time; its artifacts were uploaded just before.
 
-        The runner uploads before it reports the end, so nobody sees the end without the artifacts.
+        The runner uploads before it reports the end, so nobody sees the end without the artifacts. A skipped job has no
+        ``finished_at`` (app/models/commit_status.rb: set on the way to success, failed and canceled). ``late``: what it made
+        is not to be seen before ``upload``.
         """
         if job.finished:
             raise ValueError(f"job {job.id} has ended already ({job.status})")
         if status not in FINISHED:
             raise ValueError(f"{status!r} is not an end")
         end = at or self.clock.now()
+        self.replica.changing(job)
         ran = status in {"success", "failed"}
         job.started_at = (job.started_at or max(job.created_at, end - job.spec.duration)) if ran else job.started_at
-        job.status, job.finished_at = status, end
+        job.status, job.finished_at = status, None if status == "skipped" else end
         job.failure_reason = "script_failure" if status == "failed" else None
         if ran:
             job.trace = _bytes(job.spec.trace)
-        if job.spec.upload == "always" or (job.spec.upload == "on_success") == (status == "success"):
+        if late:
+            job.uploaded = False
+        elif job.spec.upload == "always" or (job.spec.upload == "on_success") == (status == "success"):
             job.uploaded = ran
         if job.uploaded and job.spec.expire_in is not None:
             job.expire_at = end + job.spec.expire_in
@@ -246,21 +267,71 @@ class World:
         """Somebody starts a manual (or delayed) job."""
         if job.status not in {"manual", "scheduled"}:
             raise ValueError(f"job {job.id} is not playable ({job.status})")
+        self.replica.changing(job)
         job.status = "pending"
         settle(job.pipeline, self.clock.now())
         self._tell("job.played", job)
         return job
 
     def retry(self, job: SimJob) -> SimJob:
-        """A new job, with a new id, takes the place of one that ended."""
+        """A new job, with a new id, takes the place of one that ended; those that were skipped behind it wait again.
+
+        app/services/ci/retry_job_service.rb and after_requeue_job_service.rb.
+        """
         if not job.finished or job.retried:
             raise ValueError(f"job {job.id} is not retryable ({job.status})")
         now = self.clock.now()
+        self.replica.changing(job)
         again = self._add_job(job.pipeline, replace(job.spec, when="on_success"), first=True, at=now)
         job.retried = True
+        for skipped in _after(job):
+            if skipped.status == "skipped":
+                self.rerun(skipped)
         settle(job.pipeline, now)
         self._tell("job.retried", again)
         return again
+
+    def rerun(self, job: SimJob) -> SimJob:
+        """A job that had been skipped waits for its stage again, under the same id; start and finish it from there.
+
+        The one way back from an end (app/models/commit_status.rb, event ``process``: skipped to created, and from there
+        to pending and running). Whatever was a success, failed or was canceled stays so, and a retry is another job; that
+        such a one seems to run again is a matter of ``replica_lag``.
+        """
+        if job.status != "skipped" or job.retried:
+            raise ValueError(f"job {job.id} does not come back ({job.status})")
+        self.replica.changing(job)
+        job.status = "created"
+        settle(job.pipeline, self.clock.now())
+        self._tell("job.reset", job)
+        return job
+
+    def upload(self, job: SimJob, *, archive: Archive | None = None, reports: Iterable[str] = ()) -> SimJob:
+        """Artifacts appear after the job has started, or after its end: these, or without any those that it declares.
+
+        Until then they are not listed and answered with 404. They expire as the job's artifacts do, counted from now.
+
+        The runner itself can only upload while the job runs, or is being canceled (lib/api/ci/helpers/runner.rb,
+        ``authenticate_job!``: "Job is not processing on runner"). After the end a client sees late what it is shown
+        late: rows by a replica that lags for artifacts alone, files by an object store. The pipeline is not touched
+        (app/models/ci/job_artifact.rb touches neither it nor the job).
+        """
+        added = tuple(reports)
+        held = job.archive is not None
+        if job.started_at is None or job.removed or (job.uploaded and not (archive or added)):
+            raise ValueError(f"job {job.id} uploads nothing ({job.status})")
+        if (archive and held) or set(added) & set(job.reports):
+            raise ValueError(f"job {job.id} has such artifacts already")
+        self.replica.changing(job)
+        if archive or added:
+            before = job.spec if job.uploaded else replace(job.spec, archive=None, reports=())
+            job.spec = replace(before, archive=archive or before.archive, reports=(*before.reports, *added))
+        job.uploaded = True
+        if job.spec.expire_in is not None and job.expire_at is None and job.kept_at is None:
+            job.expire_at = self.clock.now() + job.spec.expire_in
+            self.sweeper.watch(job)
+        self._tell("artifacts.uploaded", job)
+        return job
 
     def cancel(self, job: SimJob) -> SimJob:
         """Somebody cancels it."""
@@ -268,6 +339,7 @@ class World:
 
     def keep(self, job: SimJob) -> SimJob:
         """Its artifacts no longer expire."""
+        self.replica.changing(job)
         job.expire_at, job.kept_at = None, self.clock.now()
         self._tell("artifacts.kept", job)
         return job
@@ -278,6 +350,7 @@ class World:
 
     def delete_artifacts(self, job: SimJob) -> None:
         """Everything but the trace goes (app/services/ci/job_artifacts/delete_service.rb)."""
+        self.replica.changing(job)
         job.removed = True
         self._tell("artifacts.deleted", job)
 
@@ -291,6 +364,7 @@ class World:
         """Artifacts and trace go, and so does the expiry (app/models/ci/build.rb, ``erase``)."""
         if not job.finished:
             raise ValueError(f"job {job.id} is not erasable ({job.status})")
+        self.replica.changing(job)
         job.removed, job.trace = True, b""
         job.erased_at, job.expire_at = self.clock.now(), None
         return job
@@ -309,9 +383,16 @@ class World:
         return jobs
 
     def _tell(self, event: str, subject: SimJob | SimPipeline) -> None:
-        """One of pipeline.started, job.(started|finished|played|retried), artifacts.(kept|expired|deleted)."""
+        """One of pipeline.started, job.(started|finished|played|retried|reset), artifacts.(uploaded|kept|expired|deleted)."""
         if self.listener is not None:
             self.listener(event, subject)
+
+
+def _after(job: SimJob) -> Iterator[SimJob]:
+    """Jobs of the later stages of its pipeline. Stages come in the order of their first jobs."""
+    stages = list(dict.fromkeys(other.spec.stage for other in job.pipeline.jobs))
+    later = set(stages[stages.index(job.spec.stage) + 1 :])
+    return (other for other in job.pipeline.jobs if other.spec.stage in later)
 
 
 def _bytes(text: str | bytes | None) -> bytes:

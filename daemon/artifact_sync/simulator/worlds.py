@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from artifact_sync.simulator.archives import Archive, big, small
@@ -12,7 +13,7 @@ from artifact_sync.simulator.living import LivingWorld
 from artifact_sync.simulator.state import JobSpec
 from artifact_sync.simulator.world import World
 
-__all__ = ["PROJECT", "by_name", "parse_size"]
+__all__ = ["PROJECT", "by_name", "parse_size", "spacing"]
 
 _Archives = Callable[[int], Archive | None]
 
@@ -52,6 +53,11 @@ def parse_size(text: str) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
+def spacing(pipelines: int) -> timedelta:
+    """Between two pipelines: half a minute, or less, so that none of so many is old enough for its artifacts to expire."""
+    return min(timedelta(seconds=30), _MONTH / 3 / max(1, pipelines))
+
+
 def _jobs(count: int, size: int, seed: object) -> World:
     return _filled(count, _JOBS, lambda number: small(f"{seed} {number}", size=size), seed)
 
@@ -69,14 +75,17 @@ def _filled(count: int, names: tuple[str, ...], archive: _Archives, seed: object
     world = World(seed=seed)
     project = world.add_project(PROJECT)
     pipelines = -(-count // len(names))
-    start = world.clock.now() - (pipelines + 1) * timedelta(seconds=30)
+    # Jobs without an archive have their configuration in common, which saves a million of them.
+    plain = {name: JobSpec(name, expire_in=_MONTH) for name in names}
+    step = spacing(pipelines)
+    start = world.clock.now() - (pipelines + 1) * step
     for index in range(pipelines):
-        at = start + index * timedelta(seconds=30)
+        at = start + index * step
         numbers = range(index * len(names), min(count, (index + 1) * len(names)))
         specs = [
-            JobSpec(name, archive=archive(number), expire_in=_MONTH)
+            plain[name] if (content := archive(number)) is None else replace(plain[name], archive=content)
             for name, number in zip(names, numbers, strict=False)
         ]
         for job in world.add_pipeline(project, project.default_branch, specs, at=at).jobs:
-            world.finish(job, at=at + timedelta(seconds=20))
+            world.finish(job, at=at + step * 2 / 3)
     return world

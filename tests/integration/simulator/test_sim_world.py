@@ -3,14 +3,17 @@
 import io
 import zipfile
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
 
 from artifact_sync.simulator import JobSpec, LivingWorld, SimClock, World, big, demo_world, expected, small
 from artifact_sync.simulator.demo import EXPIRES_AFTER
-from artifact_sync.simulator.worlds import by_name, parse_size
+from artifact_sync.simulator.worlds import by_name, parse_size, spacing
+
+#: The sweep comes at round times: worlds that begin at different ones differ.
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 def test_ids_are_given_when_a_pipeline_starts(scene):
@@ -106,7 +109,7 @@ def test_the_clock_can_be_fast_or_driven():
 
 def lived(seed: object, *, seconds: int) -> tuple[World, list[tuple[str, dict[str, object]]]]:
     """A world of random pipelines, driven second by second."""
-    world = World(clock=SimClock.manual(), seed=seed, sweep_every=timedelta(seconds=30))
+    world = World(clock=SimClock.manual(START), seed=seed, sweep_every=timedelta(seconds=30))
     for path in ("acme/app", "acme/web"):
         world.add_project(path).keep_latest = False
     told: list[tuple[str, dict[str, object]]] = []
@@ -205,6 +208,22 @@ def test_worlds_by_name(name, jobs, archives):
     world, living = by_name(name)
     assert (len(world.jobs), len(expected(world)), living) == (jobs, archives, None)
     assert expected(by_name(name)[0]) == expected(world)
+
+
+@pytest.mark.parametrize("pipelines", [1, 100, 100_000])
+def test_no_world_by_name_is_so_long_that_its_artifacts_expire(pipelines):
+    """They live for a month, and a million jobs make a hundred thousand pipelines."""
+    assert pipelines * spacing(pipelines) < timedelta(days=15)
+
+
+def test_a_long_history_expires_in_the_future():
+    """The first job of a world by name has its artifacts for weeks to come."""
+    world, _ = by_name("listed:2000")
+    first = world.jobs[min(world.jobs)]
+    assert first.expire_at is not None
+    assert first.expire_at - world.clock.now() > timedelta(days=15)
+    assert first.finished_at is not None
+    assert first.created_at < first.finished_at < world.clock.now()
 
 
 @pytest.mark.parametrize("name", ["", "jobs", "jobs:x", "big:", "big:2 parsecs", "listed:5:5", "moon"])

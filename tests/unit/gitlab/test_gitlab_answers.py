@@ -87,7 +87,7 @@ def test_quotas_tell_how_long_to_wait():
     ("status", "content", "words"),
     [
         (401, body({"message": "401 Unauthorized"}), ["token", "read again"]),
-        (403, body({"error": "insufficient_scope", "scope": "api sudo"}), ["api sudo", "keep_token"]),
+        (403, body({"error": "insufficient_scope", "scope": "api sudo"}), ["api or sudo", "keep_token"]),
         (403, body({"message": "403 Forbidden"}), ["role", "maintenance"]),
         (404, body({"message": "404 Project Not Found"}), ["project", "membership"]),
         (404, body({"message": "404 Not found"}), ["expired"]),
