@@ -27,20 +27,23 @@ from artifact_sync.gitlab import (
     TokenKind,
     TokenSource,
 )
-from artifact_sync.ports import Clock, Remote, State
+from artifact_sync.ports import Clock, Copies, Remote, State
 from artifact_sync.queue import EmbeddedQueue
 from artifact_sync.state import SqliteState
-from artifact_sync.store import LocalStore
+from artifact_sync.store import LocalStore, StoreView
 
-__all__ = ["Reading", "build", "read"]
+__all__ = ["Reading", "build", "read", "token_source"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What commands need that change nothing. The state is empty where there is none yet."""
+    """What commands need that do not work on the store. The state is empty where there is none yet."""
 
     remote: Remote
     state: State
+    #: Whether there is a state: what is written into an empty one is gone with it.
+    recorded: bool
+    copies: Copies
     clock: Clock
     rules: tuple[Rule, ...]
     policy: EnginePolicy
@@ -81,13 +84,23 @@ async def read(settings: Settings) -> AsyncIterator[Reading]:
     clock = ServerClock()
     async with AsyncExitStack() as stack:
         path = settings.state_path
-        if not path.exists():
+        recorded = path.exists()
+        if not recorded:
             # Looking must not make anything where the user will put it.
             path = Path(stack.enter_context(TemporaryDirectory(prefix="artifact-sync-"))) / "empty.db"
         state = await stack.enter_async_context(SqliteState.open(path))
-        _require_owner("gitlab", await state.belongs_to(), _address(settings), settings)
+        owners = await state.belongs_to()
+        _require_owner("gitlab", owners, _address(settings), settings)
         remote = await stack.enter_async_context(Client(_options(settings), clock=clock))
-        yield Reading(remote=remote, state=state, clock=clock, rules=settings.compiled_rules, policy=_policy(settings))
+        yield Reading(
+            remote=remote,
+            state=state,
+            recorded=recorded,
+            copies=StoreView(settings.store_path, identity=owners.get("store")),
+            clock=clock,
+            rules=settings.compiled_rules,
+            policy=_policy(settings),
+        )
 
 
 async def _own(state: State, settings: Settings, store: str, *, moved: bool) -> None:
@@ -125,8 +138,8 @@ def _options(settings: Settings) -> ClientOptions:
     gitlab = settings.gitlab
     return ClientOptions(
         base_url=gitlab.url,
-        token=_token(gitlab.token),
-        keep_token=_token(gitlab.keep_token) if gitlab.keep_token else None,
+        token=token_source(gitlab.token),
+        keep_token=token_source(gitlab.keep_token) if gitlab.keep_token else None,
         ca_file=gitlab.ca_file,
         proxy=gitlab.proxy,
         per_minute=gitlab.requests.per_minute,
@@ -137,7 +150,8 @@ def _options(settings: Settings) -> ClientOptions:
     )
 
 
-def _token(token: Token) -> TokenSource:
+def token_source(token: Token) -> TokenSource:
+    """Where a token is read from."""
     kind = TokenKind(token.kind)
     if kind is TokenKind.NONE:
         return NoToken()
@@ -154,6 +168,8 @@ def _policy(settings: Settings) -> EnginePolicy:
     return EnginePolicy(
         rules=hashlib.sha256(rules.encode()).hexdigest()[:16],
         interval=poll.interval,
+        max_interval=max(poll.interval, poll.max_interval),
+        audit=poll.audit,
         backfill=poll.horizon,
         settle=poll.settle,
         downloads=downloads.concurrency,

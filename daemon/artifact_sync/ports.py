@@ -280,7 +280,7 @@ class Store(Protocol):
         """Step P6 of the publish protocol: objects, links, SHA256SUMS, manifest, durable in that order.
 
         Idempotent: after a crash at any point, calling it again with the same publication completes it. Adds to a
-        directory that another rule published, never overwrites other bytes. Raises NoSpace, StoreDamaged, Corrupt.
+        directory that another rule published, never overwrites other bytes. Raises NoSpace, StoreDamaged, Obstructed, Corrupt.
         """
 
     async def has(self, dest: str, files: Sequence[StagedFile]) -> bool:
@@ -344,6 +344,9 @@ class Progress:
     #: Newest ``updated_at`` seen among pipelines, and among child pipelines: what moved is asked for from there on.
     moved_to: datetime | None = None
     children_moved_to: datetime | None = None
+    #: (pipeline id, its ``updated_at``) of those looked at that a listing from there on shows again.
+    looked_at: tuple[tuple[int, datetime], ...] = ()
+    children_looked_at: tuple[tuple[int, datetime], ...] = ()
     #: When child pipelines were last asked for by themselves.
     children_at: datetime | None = None
     #: Identifies the rules that history was judged by: others make it be walked again.
@@ -518,6 +521,9 @@ class State(Protocol):
         ``expire_at`` becomes the deadline of the job's open transfers (None: they have none any more). ``first``: nothing
         but the download can save them now, so they go before everything else.
         """
+
+    async def released(self, entry: KeepEntry) -> None:
+        """Write the ledger, and settle every keep of the job: it is not called again."""
 
     def keeps(self) -> AsyncIterator[KeepEntry]:
         """The ledger, newest first."""

@@ -87,7 +87,8 @@ def _places(settings: Settings) -> Iterator[Contradiction]:
 
 
 def _timing(settings: Settings) -> Iterator[Contradiction]:
-    if settings.poll.interval > settings.poll.max_interval:
+    poll = settings.poll
+    if "max_interval" in poll.model_fields_set and poll.interval > poll.max_interval:
         path = ("poll", "max_interval")
         what = "shorter than poll.interval"
         yield _found(path, what, "write at least the value of poll.interval", because=(("poll", "interval"),))

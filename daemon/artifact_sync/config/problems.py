@@ -84,7 +84,8 @@ class ConfigProblems(ConfigError):
         lines = [str(problem) for problem in self.problems[:SHOWN]]
         if len(self.problems) > SHOWN:
             lines.append(f"{self.problems[0].file}: and {len(self.problems) - SHOWN} more problems")
-        super().__init__("\n".join(lines), hint="Each line says what to write instead; nothing was started.")
+        several = "Each line says what to write instead; nothing was started." if len(lines) > 1 else ""
+        super().__init__("\n".join(lines), hint=several)
 
 
 def render_path(path: KeyPath) -> str:

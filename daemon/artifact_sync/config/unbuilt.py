@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from artifact_sync.config.problems import Fault, KeyPath, Wrong, within
+from artifact_sync.config.problems import Fault, KeyPath, within
 from artifact_sync.config.selectors import is_exact_path
-from artifact_sync.config.units import parse_duration
 
 __all__ = ["UNBUILT", "Unbuilt", "blank", "refused", "with_inert_values"]
 
@@ -43,12 +42,9 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt(("store", "mode"), "chosen permissions of published files", None),
     Unbuilt(("store", "group"), "chosen groups of published files", None),
     Unbuilt(("state", "url"), "states in PostgreSQL", None),
-    Unbuilt(("poll", "max_interval"), "growing intervals"),
-    Unbuilt(("poll", "audit"), "scheduled audits"),
     Unbuilt(("downloads", "segments"), "parallel ranges", 1),
     Unbuilt(("downloads", "segment_above"), "parallel ranges"),
     Unbuilt(("downloads", "bandwidth"), "bandwidth limits", None),
-    Unbuilt(("rules", "*", "when", "downstream"), "jobs of triggered projects", False),
     Unbuilt(("rules", "*", "fetch", "files", "*"), "patterns and optional files"),
     Unbuilt(("rules", "*", "fetch", "reports"), "reports", []),
     Unbuilt(("rules", "*", "publish", "extract"), "unpacked archives", False),
@@ -73,16 +69,13 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt(("server", "webhook_secret"), "HTTP answers", None),
 )
 
-#: Inert when it repeats this key.
-_TWINS = {("poll", "max_interval"): ("poll", "interval")}
-
 
 def refused(data: Any, faulty: Iterable[KeyPath]) -> Iterator[Fault]:
     """A fault for every such key that asks for something. What is wrong in itself (``faulty``) is not reported again."""
     known = tuple(faulty)
     for row in UNBUILT:
         for path, value in _find(data, row.path):
-            if not within(path, known) and not _asks_nothing(row, value, data):
+            if not within(path, known) and not _asks_nothing(row, value):
                 yield Fault(path=path, what=f"{row.what} are not built yet", cure=_cure(row))
 
 
@@ -92,9 +85,6 @@ def with_inert_values(data: Any) -> Any:
     for row in UNBUILT:
         if not isinstance(row.inert, _Absent):
             _fill(filled, row.path, row.inert)
-        elif row.path in _TWINS:
-            twin = [value for _, value in _find(filled, _TWINS[row.path])]
-            _fill(filled, row.path, twin[0] if twin else "1m")
     return filled
 
 
@@ -102,33 +92,21 @@ def blank(effective: dict[str, Any]) -> dict[str, Any]:
     """A copy in which the keys that cannot be written at all are null: nothing happens because of them."""
     shown = copy.deepcopy(effective)
     for row in UNBUILT:
-        if isinstance(row.inert, _Absent) and "*" not in row.path and row.path not in _TWINS:
+        if isinstance(row.inert, _Absent) and "*" not in row.path:
             section = shown[row.path[0]]
             section[row.path[1]] = None
     return shown
 
 
-def _asks_nothing(row: Unbuilt, value: Any, data: Any) -> bool:
+def _asks_nothing(row: Unbuilt, value: Any) -> bool:
     if row.path[-1] == "*":
         return isinstance(value, str) and is_exact_path(value)
-    if row.path in _TWINS:
-        twin = next((other for _, other in _find(data, _TWINS[row.path])), "1m")
-        return _same_duration(value, twin)
     return bool(value == row.inert)
-
-
-def _same_duration(one: Any, other: Any) -> bool:
-    try:
-        return parse_duration(one) == parse_duration(other)
-    except Wrong:
-        return False
 
 
 def _cure(row: Unbuilt) -> str:
     if row.path[-1] == "*":
         return "write the exact path of a file, without * ? [ ] { } !"
-    if row.path in _TWINS:
-        return f"remove the key, or give it the value of {'.'.join(_TWINS[row.path])}"
     if isinstance(row.inert, _Absent):
         return "remove the key"
     words = {None: "null", False: "false"}

@@ -2,7 +2,17 @@
 
 from artifact_sync.engine.engine import Engine, SyncReport
 from artifact_sync.engine.policy import EnginePolicy
-from artifact_sync.engine.preview import Explanation, Planned, explained, planned
+from artifact_sync.engine.preview import Explanation, Planned, Survey, explained, planned
 from artifact_sync.engine.projects import resolve
 
-__all__ = ["Engine", "EnginePolicy", "Explanation", "Planned", "SyncReport", "explained", "planned", "resolve"]
+__all__ = [
+    "Engine",
+    "EnginePolicy",
+    "Explanation",
+    "Planned",
+    "Survey",
+    "SyncReport",
+    "explained",
+    "planned",
+    "resolve",
+]

@@ -1,23 +1,24 @@
 """Find every job that some rule selects, whenever it comes to finish.
 
-Job ids are given when a pipeline is created, so a high-water mark alone misses what finishes late. Three ways together
-find everything: new ids, newest first; history below them, page by page; and pipelines with unfinished jobs, looked at
-until nothing in them can come to be selected.
+Job ids are given when a pipeline is created, so a high-water mark alone misses what finishes late. Together these find
+everything: new ids, newest first; history below them, page by page; running pipelines with jobs that may still be
+selected, looked at until there are none; and pipelines that moved after they stood still.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from artifact_sync.core.events import Discovered, Emit, Selected
-from artifact_sync.core.model import Job, Project
+from artifact_sync.core.model import Job, Pipeline, Project
 from artifact_sync.core.rules import Rule
-from artifact_sync.engine.judging import Findings, Judge, Walk, all_before
+from artifact_sync.engine.judging import STANDING, Findings, Judge, Walk, all_before, pipeline_jobs
+from artifact_sync.engine.movement import CHILDREN, Moved, moved_since
 from artifact_sync.engine.policy import EnginePolicy
-from artifact_sync.errors import CredentialRefused, NotFound, Refused, RemoteError, Throttled
+from artifact_sync.errors import CredentialRefused, Denied, NotFound, Refused, RemoteError, Throttled
 from artifact_sync.ports import Clock, Page, Priority, Progress, QueuedTransfer, Remote, State, WatchedPipeline
 
 __all__ = ["Discovery"]
@@ -26,7 +27,14 @@ __all__ = ["Discovery"]
 _MANY_LOOKS = 20
 #: Pipelines that may fail before the rest of them is left to the next poll.
 _MANY_FAILURES = 3
+_NOTHING: Page[Job] = Page(items=(), next=None)
 _EVER = datetime.max.replace(tzinfo=UTC)
+#: Clocks differ by this at most, as far as the first moment of a project is concerned.
+_DIFFERENCE = timedelta(seconds=5)
+#: Without a backfill, what runs when a project is first seen has moved within this time.
+_LATELY = timedelta(days=1)
+#: Longest wait for a pipeline of another project that stands still: no listing of this project tells when it moves.
+_LONGEST_ELSEWHERE = timedelta(hours=6)
 
 
 class Discovery:
@@ -45,51 +53,130 @@ class Discovery:
         self._remote = remote
         self._state = state
         self._clock = clock
+        self._rules = rules
         self._policy = policy
         self._emit = emit
         self._wants_retried = any(rule.when.retried for rule in rules)
         self._judge = Judge(remote=remote, rules=rules, poll_interval=policy.interval, settle=policy.settle)
         #: Walks whose history is still under way, so that it need not ask what was retried.
         self._walks: dict[int, Walk] = {}
+        #: Lowest job id that a walk through history has come to.
+        self._lowest: dict[int, int] = {}
+        self._undecodable: dict[int, int] = {}
 
-    async def poll(self, project: Project, *, thorough: bool = False) -> None:
-        """Look at everything new, and at the pipelines whose time has come; at every watched one if ``thorough``.
+    async def poll(self, project: Project, *, thorough: bool = False) -> bool:
+        """Look at what moved and at the pipelines whose time has come, all of them if ``thorough``; whether anything did.
 
-        Raises what Remote and State raise; what was saved by then stays, and the next poll goes on.
+        A project in which nothing moved costs one request. Raises what Remote and State raise; what was saved by then
+        stays, and the next poll goes on.
         """
-        watched = await self._state.due_pipelines(project.id, _EVER if thorough else self._clock.now())
-        await self._fresh(project)
-        await self._watched(project, watched)
+        progress = await self._state.progress(project.id)
+        if progress is None:
+            await self._first(project)
+            return True
+        due = await self._state.due_pipelines(project.id, _EVER if thorough else self._clock.now())
+        moved = await self._moved(project, progress, thorough=thorough)
+        await self._watched(project, [watched for watched in due if watched.pipeline_id not in moved])
+        return bool(moved or due)
 
     async def backfill(self, project: Project) -> bool:
         """Look at one page of history; whether there is more. Raises as ``poll``."""
-        progress = await self._history_of(project)
-        if progress is None or progress.backfill_done:
+        progress = await self._state.progress(project.id)
+        if progress is None:
+            return False
+        progress = await self._judged_anew(project, progress)
+        if progress.backfill_done:
             return False
         walk = self._walks.setdefault(project.id, Walk(from_top=progress.backfill_next is None))
         page = await self._history_page(project, progress)
         if page is None:
-            self._walks.pop(project.id, None)
+            self._forget_walk(project)
             await self._save(project, replace(progress, backfill_next=None), Findings())
             return True
         findings = await self._look(project, page.items, walk, progress.horizon, backfill=True)
         done = page.next is None or all_before(page.items, progress.horizon)
-        if done:
-            self._walks.pop(project.id, None)
         await self._save(project, replace(progress, backfill_next=page.next, backfill_done=done), findings)
+        if done:
+            self._forget_walk(project)
+        elif page.items:
+            self._lowest[project.id] = min(job.id for job in page.items)
         return not done
 
-    async def _history_of(self, project: Project) -> Progress | None:
+    def take_undecodable(self, project_id: int) -> int:
+        """How many entries of the project's lists could not be understood since this was asked last."""
+        return self._undecodable.pop(project_id, 0)
+
+    # --- the first time ---
+
+    async def _first(self, project: Project) -> None:
+        """A project never seen: today's jobs are fresh, what is below them is history, and what runs is watched."""
+        now = self._clock.now()
+        horizon = self._horizon(now)
+        # Before the jobs are listed: what moves in between is then seen to have moved.
+        watch, moving = await self._moving(project, horizon, now)
+        page = self._counted(project, await anext(self._remote.project_jobs(project.id), _NOTHING))
+        walk = Walk(from_top=True)
+        findings = await self._look(project, page.items, walk, horizon, backfill=False)
+        done = page.next is None or all_before(page.items, horizon)
+        if not done:
+            self._walks[project.id] = walk
+        progress = Progress(
+            project_id=project.id,
+            path=project.path_with_namespace,
+            newest_job_id=max((job.id for job in page.items), default=0),
+            newest_pipeline_id=max(_pipeline_ids(page.items), default=0),
+            moved_to=moving[0].to,
+            looked_at=moving[0].looked_at,
+            children_moved_to=moving[1].to,
+            children_looked_at=moving[1].looked_at,
+            children_at=now,
+            backfill_next=page.next,
+            backfill_done=done,
+            horizon=horizon,
+            rules=self._policy.rules,
+        )
+        await self._save(project, progress, findings, watch=watch)
+
+    async def _moving(
+        self, project: Project, horizon: datetime | None, now: datetime
+    ) -> tuple[list[WatchedPipeline], tuple[Moved, Moved]]:
+        """Pipelines that history will not come to, and what moved lately, also among child pipelines.
+
+        History ends at what was created before the horizon, which may have moved since, or run still. Where trigger jobs
+        are followed, all pipelines are looked at: the project's job list does not have trigger jobs.
+        """
+        follows = self._follows(project)
+        after = now if horizon is None else min(horizon, now - _LATELY)
+        watch: list[WatchedPipeline] = []
+        both: list[Moved] = []
+        for source in (None, CHILDREN):
+            moved = await moved_since(
+                self._remote, project.id, None if follows and horizon is None else after, source=source
+            )
+            for pipeline in moved.pipelines:
+                old = horizon is not None and (pipeline.created_at or now) < horizon
+                lively = pipeline.status not in STANDING or (pipeline.updated_at or now) >= (horizon or now)
+                if lively if old else follows:
+                    watch.append(WatchedPipeline(project_id=project.id, pipeline_id=pipeline.id, look_at=now))
+            both.append(moved)
+        return watch, (both[0], both[1])
+
+    def _follows(self, project: Project) -> bool:
+        return any(rule.when.downstream and rule.projects.matches(project) for rule in self._rules)
+
+    # --- history ---
+
+    async def _judged_anew(self, project: Project, progress: Progress) -> Progress:
         """Where history stands; back at the top where other rules, or a longer horizon, judge it anew."""
-        progress = await self._state.progress(project.id)
-        if progress is None:
-            return None
         horizon = self._horizon(self._clock.now())
         reaches = progress.horizon is None or (horizon is not None and horizon >= progress.horizon)
         if progress.rules == self._policy.rules and reaches:
             return progress
-        self._walks.pop(project.id, None)
-        return replace(progress, backfill_next=None, backfill_done=False, horizon=horizon, rules=self._policy.rules)
+        self._forget_walk(project)
+        watch, _ = await self._moving(project, horizon, self._clock.now())
+        anew = replace(progress, backfill_next=None, backfill_done=False, horizon=horizon, rules=self._policy.rules)
+        await self._save(project, anew, Findings(), watch=watch)
+        return anew
 
     def _horizon(self, now: datetime) -> datetime | None:
         return None if self._policy.backfill is None else now - self._policy.backfill
@@ -98,54 +185,207 @@ class Discovery:
         """The next page of history; None where the server does not understand the place any more."""
         pages = self._remote.project_jobs(project.id, resume=progress.backfill_next, priority=Priority.BACKFILL)
         try:
-            return await anext(pages, Page(items=(), next=None))
+            page = self._counted(project, await anext(pages, _NOTHING))
         except Refused:
             if progress.backfill_next is None:
                 raise
             return None
+        lowest = min((job.id for job in page.items), default=0 if page.undecodable else None)
+        before = self._lowest.get(project.id)
+        # By keyset every page goes on below the one before. By number, new jobs push known ones onto the next page.
+        stuck = "cursor=" in (page.next or "") and (lowest is None or (before is not None and lowest >= before))
+        if stuck or (page.next is not None and page.next == progress.backfill_next):
+            raise Refused(
+                f"GET /api/v4/projects/{project.id}/jobs",
+                "a page of history with nothing older on it than the page before",
+                hint="Something between here and GitLab serves old or wrong pages; the next poll tries again.",
+            )
+        return page
 
-    async def _fresh(self, project: Project) -> None:
+    def _counted(self, project: Project, page: Page[Job]) -> Page[Job]:
+        if page.undecodable:
+            self._undecodable[project.id] = self._undecodable.get(project.id, 0) + page.undecodable
+        return page
+
+    def _forget_walk(self, project: Project) -> None:
+        self._walks.pop(project.id, None)
+        self._lowest.pop(project.id, None)
+
+    # --- what moves ---
+
+    async def _moved(self, project: Project, progress: Progress, *, thorough: bool) -> frozenset[int]:
+        """Look at the pipelines that moved; which they were."""
         now = self._clock.now()
-        progress = await self._state.progress(project.id)
-        known = progress.newest_job_id if progress else 0
+        after = progress
+        children_due = progress.children_at is None or now - progress.children_at >= self._policy.max_interval
+        moved: list[Pipeline] = []
+        if thorough or not children_due:
+            listed = await moved_since(self._remote, project.id, progress.moved_to, progress.looked_at)
+            moved += listed.pipelines
+            after = replace(after, moved_to=listed.to, looked_at=listed.looked_at)
+        # A child moves on its own when its manual job is played; else its parent moves as well.
+        if thorough or children_due or moved:
+            listed = await moved_since(
+                self._remote, project.id, progress.children_moved_to, progress.children_looked_at, source=CHILDREN
+            )
+            moved += listed.pipelines
+            after = replace(after, children_moved_to=listed.to, children_looked_at=listed.looked_at, children_at=now)
+        seen: frozenset[int] = frozenset()
+        if any(pipeline.id > progress.newest_pipeline_id for pipeline in moved):
+            seen, top = await self._fresh(project, progress)
+            after = replace(after, newest_job_id=top, newest_pipeline_id=max((progress.newest_pipeline_id, *seen)))
+        left = [pipeline for pipeline in moved if pipeline.id not in seen or self._follows(project)]
+        failures = await self._look_at_each(project, left, progress)
+        # Only now: what broke half-way is asked for again.
+        await self._save(project, after, Findings())
+        if failures:
+            raise failures[0]
+        return frozenset(pipeline.id for pipeline in moved)
+
+    async def _look_at_each(
+        self, project: Project, moved: Sequence[Pipeline], progress: Progress
+    ) -> Sequence[RemoteError]:
+        """Newest first. One that cannot be read is watched, so that it does not hide the others; why it could not."""
+        failures: list[RemoteError] = []
+        for pipeline in sorted(moved, key=lambda pipeline: pipeline.id, reverse=True):
+            now = self._clock.now()
+            watched = WatchedPipeline(project_id=project.id, pipeline_id=pipeline.id, look_at=now)
+            late = pipeline.id <= progress.newest_pipeline_id
+            try:
+                if len(failures) < _MANY_FAILURES:
+                    await self._look_at_pipeline(project, watched, known=False, late=late)
+                    continue
+            except (CredentialRefused, Throttled):
+                raise
+            except RemoteError as error:
+                failures.append(error)
+            await self._watch_again(project, watched, looks=0, seen="")
+        return failures
+
+    async def _fresh(self, project: Project, progress: Progress) -> tuple[frozenset[int], int]:
+        """Look at the jobs above those that are known: pipelines of which all jobs were among them, and the newest job.
+
+        The marks stay where they are until all of it was seen: a walk that breaks is walked again.
+        """
         walk = Walk(from_top=True)
-        top = known
+        top, pipelines = progress.newest_job_id, set[int]()
         async for page in self._remote.project_jobs(project.id):
-            new = [job for job in page.items if job.id > known]
+            new = [job for job in self._counted(project, page).items if job.id > progress.newest_job_id]
             top = max((top, *(job.id for job in new)))
-            if progress is None:
-                await self._first(project, page, new, walk, top, now)
-                return
+            pipelines |= _pipeline_ids(new)
             # New since the last poll, hence later than any horizon; clocks that differ must not hide one.
             findings = await self._look(project, new, walk, None, backfill=False)
-            if page.next is None or len(new) < len(page.items):
-                await self._save(project, replace(progress, newest_job_id=top), findings)
-                return
-            # Only a walk that arrived at what was known before moves the mark: a broken one is walked again.
             await self._save(project, progress, findings)
+            if page.next is None or len(new) < len(page.items):
+                break
+        # A retry adds a new job to an older pipeline, whose other jobs were not among these.
+        return frozenset(pipeline for pipeline in pipelines if pipeline > progress.newest_pipeline_id), top
 
-    async def _first(
-        self, project: Project, page: Page[Job], new: Sequence[Job], walk: Walk, top: int, now: datetime
+    # --- pipelines ---
+
+    async def _watched(self, project: Project, due: Sequence[WatchedPipeline]) -> None:
+        failures: list[RemoteError] = []
+        for watched in due:
+            try:
+                await self._look_at_pipeline(project, watched)
+            except (CredentialRefused, Throttled):
+                raise
+            except RemoteError as error:
+                # One that cannot be read must not hide the others, so it goes behind them.
+                if not (watched.runs_in and isinstance(error, NotFound | Denied)):
+                    failures.append(error)
+                await self._watch_again(project, watched, looks=watched.looks + 1, seen=watched.seen)
+                if len(failures) == _MANY_FAILURES:
+                    break
+        if failures:
+            raise failures[0]
+
+    async def _look_at_pipeline(
+        self, project: Project, watched: WatchedPipeline, *, known: bool = True, late: bool = True
     ) -> None:
-        """The first page of a project never seen: today's jobs are fresh, what is below them is history."""
-        horizon = self._horizon(now)
-        findings = await self._look(project, new, walk, horizon, backfill=False)
-        done = page.next is None or all_before(page.items, horizon)
-        if not done:
-            self._walks[project.id] = walk
-        progress = Progress(
-            project_id=project.id,
-            path=project.path_with_namespace,
-            newest_job_id=top,
-            backfill_next=page.next,
-            backfill_done=done,
-            horizon=horizon,
-            rules=self._policy.rules,
-        )
-        await self._save(project, progress, findings)
+        """Judge its jobs, follow what it triggered, and look again while something may still come."""
+        progress = await self._state.progress(project.id)
+        if progress is None:
+            return
+        place = watched.runs_in or project.id
+        try:
+            runs_in = project if place == project.id else await self._remote.project(place)
+            jobs = await self._jobs_of(runs_in, watched.pipeline_id)
+        except NotFound:
+            # Deleted with its pipeline, unless the project is out of sight too. What was published stays.
+            await self._remote.project(place)
+            await self._save(project, progress, Findings(), unwatch=[watched.pipeline_id])
+            return
+        horizon = None if progress.horizon is None else progress.horizon - _DIFFERENCE
+        via = None if runs_in is project else project
+        findings = await self._look(runs_in, jobs, Walk(from_top=True), horizon, backfill=False, via=via)
+        triggered, triggering = await self._triggered(project, runs_in, watched.pipeline_id)
+        # An empty list is also GitLab's answer to who may not read the jobs (app/finders/ci/jobs_finder.rb).
+        waits = triggering or not jobs or watched.pipeline_id in findings.pending
+        if via is not None and findings.dormant:
+            waits = True
+        findings.pending, findings.dormant = set(), set()
+        if not waits or not (jobs or known or triggering):
+            await self._save(project, progress, findings, watch=triggered, unwatch=[watched.pipeline_id], late=late)
+            return
+        seen = _fingerprint(jobs)
+        looks = watched.looks + 1 if seen == watched.seen else 0
+        again = self._again(watched, looks=looks, seen=seen)
+        await self._save(project, progress, findings, watch=[*triggered, again], late=late)
+
+    async def _triggered(
+        self, project: Project, runs_in: Project, pipeline_id: int
+    ) -> tuple[list[WatchedPipeline], bool]:
+        """Pipelines in other projects that this one triggered, and whether it may trigger more."""
+        if not self._follows(project):
+            return [], False
+        watch: list[WatchedPipeline] = []
+        more = False
+        async for page in self._remote.trigger_jobs(runs_in.id, pipeline_id):
+            for trigger in page.items:
+                started = trigger.downstream_pipeline
+                if started is None:
+                    more = more or trigger.status in {"pending", "running"}
+                elif started.project_id not in {None, runs_in.id}:
+                    watch.append(
+                        WatchedPipeline(
+                            project_id=project.id,
+                            pipeline_id=started.id,
+                            look_at=self._clock.now(),
+                            runs_in=started.project_id,
+                        )
+                    )
+        return watch, more
+
+    async def _jobs_of(self, project: Project, pipeline_id: int) -> list[Job]:
+        """Newest first; superseded ones only where a rule wants them. None twice, though pages by number may shift."""
+        jobs: dict[int, Job] = {}
+        async for job in pipeline_jobs(
+            self._remote, project.id, pipeline_id, priority=Priority.POLL, retried=self._wants_retried
+        ):
+            jobs[job.id] = job
+        return sorted(jobs.values(), key=lambda job: job.id, reverse=True)
+
+    async def _watch_again(self, project: Project, watched: WatchedPipeline, *, looks: int, seen: str) -> None:
+        if (progress := await self._state.progress(project.id)) is not None:
+            await self._save(project, progress, Findings(), watch=[self._again(watched, looks=looks, seen=seen)])
+
+    def _again(self, watched: WatchedPipeline, *, looks: int, seen: str) -> WatchedPipeline:
+        longest = _LONGEST_ELSEWHERE if watched.runs_in else self._policy.longest_look
+        wait = min(self._policy.interval * (1 << min(looks, _MANY_LOOKS)), longest)
+        return replace(watched, look_at=self._clock.now() + wait, looks=looks, seen=seen)
+
+    # --- both ---
 
     async def _look(
-        self, project: Project, jobs: Sequence[Job], walk: Walk, horizon: datetime | None, *, backfill: bool
+        self,
+        project: Project,
+        jobs: Sequence[Job],
+        walk: Walk,
+        horizon: datetime | None,
+        *,
+        backfill: bool,
+        via: Project | None = None,
     ) -> Findings:
         return await self._judge.page(
             project,
@@ -155,60 +395,8 @@ class Discovery:
             horizon=horizon,
             backfill=backfill,
             priority=Priority.BACKFILL if backfill else Priority.POLL,
+            via=via,
         )
-
-    async def _watched(self, project: Project, due: Sequence[WatchedPipeline]) -> None:
-        failures: list[RemoteError] = []
-        for watched in due:
-            progress = await self._state.progress(project.id)
-            if progress is None:
-                return
-            try:
-                await self._look_at_pipeline(project, watched, progress)
-            except (CredentialRefused, Throttled):
-                raise
-            except RemoteError as error:
-                # One that cannot be read must not hide the others, so it goes behind them.
-                failures.append(error)
-                later = self._again(watched, looks=watched.looks + 1, seen=watched.seen)
-                await self._save(project, progress, Findings(), watch=[later])
-                if len(failures) == _MANY_FAILURES:
-                    break
-        if failures:
-            raise failures[0]
-
-    async def _look_at_pipeline(self, project: Project, watched: WatchedPipeline, progress: Progress) -> None:
-        try:
-            jobs = await self._jobs_of(project, watched.pipeline_id)
-        except NotFound:
-            # Deleted with its pipeline, unless the project is out of sight too. What was published stays.
-            await self._remote.project(project.id)
-            await self._save(project, progress, Findings(), unwatch=[watched.pipeline_id])
-            return
-        findings = await self._look(project, jobs, Walk(from_top=True), None, backfill=False)
-        pending, findings.pending = findings.pending, set()
-        if jobs and not pending:
-            await self._save(project, progress, findings, unwatch=[watched.pipeline_id], late=True)
-            return
-        seen = _fingerprint(jobs)
-        again = self._again(watched, looks=watched.looks + 1 if seen == watched.seen else 0, seen=seen)
-        await self._save(project, progress, findings, watch=[again], late=True)
-
-    async def _jobs_of(self, project: Project, pipeline_id: int) -> list[Job]:
-        """Newest first; superseded ones only where a rule wants them. None twice, though pages by number may shift.
-
-        None at all tells nothing: GitLab's answer to who may not read them (app/finders/ci/jobs_finder.rb).
-        """
-        jobs: dict[int, Job] = {}
-        async for page in self._remote.pipeline_jobs(project.id, pipeline_id, include_retried=self._wants_retried):
-            jobs |= {job.id: job for job in page.items}
-        return sorted(jobs.values(), key=lambda job: job.id, reverse=True)
-
-    def _again(self, watched: WatchedPipeline, *, looks: int, seen: str) -> WatchedPipeline:
-        return replace(watched, look_at=self._clock.now() + self._interval(looks), looks=looks, seen=seen)
-
-    def _interval(self, looks: int) -> timedelta:
-        return min(self._policy.interval * (1 << min(looks, _MANY_LOOKS)), self._policy.longest_look)
 
     async def _save(
         self,
@@ -245,6 +433,10 @@ class Discovery:
                     selected=findings.selected,
                 )
             )
+
+
+def _pipeline_ids(jobs: Iterable[Job]) -> set[int]:
+    return {job.pipeline.id for job in jobs if job.pipeline is not None}
 
 
 def _fingerprint(jobs: Sequence[Job]) -> str:

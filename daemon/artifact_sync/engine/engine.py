@@ -13,21 +13,24 @@ from anyio.abc import TaskGroup
 from artifact_sync.core.events import Emit, ProjectFailed, ProjectFound
 from artifact_sync.core.model import Project
 from artifact_sync.core.rules import Rule
+from artifact_sync.engine.audit import audit
 from artifact_sync.engine.discovery import Discovery
 from artifact_sync.engine.groups import single_error
 from artifact_sync.engine.keeper import Keeper
 from artifact_sync.engine.policy import EnginePolicy
 from artifact_sync.engine.preview import Explanation, explained
-from artifact_sync.engine.projects import Resolved, resolve
+from artifact_sync.engine.projects import Resolved, known_as, resolve
 from artifact_sync.engine.recovery import recover
 from artifact_sync.engine.workers import Fetches, Workers
-from artifact_sync.errors import CredentialRefused, RemoteError
+from artifact_sync.errors import CredentialRefused, Refused, RemoteError
 from artifact_sync.ports import Clock, Queue, Remote, State, Store, TransferState, Trouble
 
 __all__ = ["Engine", "SyncReport"]
 
 #: A project whose polls fail is asked less and less, down to once in this time.
 _LONGEST_BACKOFF = timedelta(minutes=30)
+#: A daemon that is restarted every day audits, too.
+_FIRST_AUDIT = timedelta(hours=1)
 #: The subject of what concerns every project.
 _GITLAB = "GitLab"
 
@@ -84,10 +87,19 @@ class Engine:
         self._rules = rules
         self._policy = policy
         self._emit = emit
-        self._workers = Workers(queue=queue, store=store, fetcher=fetcher, clock=clock, policy=policy, emit=emit)
+        self._workers = Workers(
+            queue=queue,
+            store=store,
+            fetcher=fetcher,
+            clock=clock,
+            policy=policy,
+            emit=emit,
+            probe=self._credential_refused,
+        )
         self._keeper = Keeper(remote=remote, state=state, clock=clock, policy=policy, emit=emit)
         self._discovery = Discovery(remote=remote, state=state, clock=clock, rules=rules, policy=policy, emit=emit)
         self._met: set[int] = set()
+        self._followed: dict[int, _Followed] = {}
         self._in_trouble: set[str] = set()
         #: What the rules name and GitLab does not show.
         self._named_in_vain: set[str] = set()
@@ -147,7 +159,8 @@ class Engine:
                 await self._troubled(project.path_with_namespace, error)
                 report.problems.append(error)
             else:
-                await self._well(project.path_with_namespace)
+                if (strange := await self._understood(project)) is not None:
+                    report.problems.append(strange)
                 report.projects += 1
             self._found()
 
@@ -158,17 +171,18 @@ class Engine:
                 group.start_soon(self._workers.run)
                 group.start_soon(self._keeper.run)
                 group.start_soon(self._revive)
+                group.start_soon(self._audits)
                 await self._follow_projects(group)
 
     async def explain(self, project_id: int, job_id: int) -> Explanation:
         """One job, judged by every rule. Raises what Remote and State raise."""
-        project = await self._remote.project(project_id)
+        project = await known_as(self._remote, await self._remote.project(project_id), self._rules)
         return await explained(
             project, job_id, remote=self._remote, state=self._state, clock=self._clock, rules=self._rules
         )
 
     async def _follow_projects(self, group: TaskGroup) -> None:
-        followed: dict[int, _Followed] = {}
+        followed = self._followed
         wait = self._policy.interval
         while True:
             try:
@@ -194,14 +208,17 @@ class Engine:
     async def _follow(self, followed: _Followed) -> None:
         with followed.scope:
             await self._clock.sleep(random.random() * min(1.0, self._policy.interval.total_seconds()))
-            failures = 0
+            failures, interval = 0, self._policy.interval
             while True:
-                project, due = followed.project, self._clock.now() + self._policy.interval
+                project, due = followed.project, self._clock.now() + interval
                 try:
                     async with self._polls:
-                        await self._discovery.poll(project)
+                        moved = await self._discovery.poll(project)
                     self._found()
-                    await self._well(project.path_with_namespace)
+                    await self._understood(project)
+                    # Busy projects are asked often, idle ones less and less.
+                    interval = self._policy.interval if moved else min(interval * 3 / 2, self._policy.max_interval)
+                    due = self._clock.now() + interval
                     await self._history(project, until=due)
                     failures = 0
                     look = await self._state.next_look(project.id)
@@ -221,6 +238,37 @@ class Engine:
                 more = await self._discovery.backfill(project)
             self._found()
             more = more and self._clock.now() < until
+
+    async def _audits(self) -> None:
+        """A complete listing of every project now and then: the proof that nothing was missed."""
+        if self._policy.audit is None:
+            return
+        wait = min(self._policy.audit, _FIRST_AUDIT)
+        while True:
+            await self._clock.sleep(wait.total_seconds())
+            wait = self._policy.audit
+            for followed in tuple(self._followed.values()):
+                try:
+                    await self._audit(followed.project)
+                except RemoteError as error:
+                    self._emit(
+                        ProjectFailed(
+                            project=followed.project.path_with_namespace, error=f"audit: {error}", hint=error.hint
+                        )
+                    )
+                self._found()
+
+    async def _audit(self, project: Project) -> None:
+        async with self._polls:
+            await audit(
+                project,
+                remote=self._remote,
+                state=self._state,
+                clock=self._clock,
+                rules=self._rules,
+                policy=self._policy,
+                emit=self._emit,
+            )
 
     async def _revive(self) -> None:
         while True:
@@ -245,6 +293,26 @@ class Engine:
     def _found(self) -> None:
         self._workers.wake()
         self._keeper.wake()
+
+    async def _understood(self, project: Project) -> RemoteError | None:
+        """The project was listed; the error if some of it could not be understood."""
+        if not (strange := self._discovery.take_undecodable(project.id)):
+            await self._well(project.path_with_namespace)
+            return None
+        hint = "They are left out. Please report this with the version of GitLab that `artifact-sync check` shows."
+        error = Refused(f"GET /api/v4/projects/{project.id}/jobs", f"{strange} entries not understood", hint=hint)
+        await self._troubled(project.path_with_namespace, error)
+        return error
+
+    async def _credential_refused(self) -> bool:
+        """Whether the token opens nothing any more; one archive may be refused to a good one."""
+        try:
+            await self._remote.token()
+        except CredentialRefused:
+            return True
+        except RemoteError:
+            return False
+        return False
 
     async def _troubled(self, subject: str, error: RemoteError) -> None:
         self._emit(ProjectFailed(project=subject, error=str(error), hint=error.hint))

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from artifact_sync.core.model import Candidate, Job, KeepDue, Project, Transfer
-from artifact_sync.core.planning import keeps, plan
+from artifact_sync.core.model import Candidate, Job, KeepDue, Origin, Project, Transfer
+from artifact_sync.core.planning import keeps, lacks, plan
 from artifact_sync.core.rules import Decision, Rule, explain
-from artifact_sync.errors import Denied, NotFound
+from artifact_sync.errors import Denied, NotFound, Refused
 from artifact_sync.ports import Priority, Remote
 
-__all__ = ["Findings", "Judge", "Walk", "all_before", "latest_ids"]
+__all__ = ["Findings", "Judge", "Walk", "all_before", "latest_ids", "pipeline_jobs"]
 
 #: Names a walk remembers before it asks GitLab instead.
 _REMEMBERED = 200_000
+#: Statuses of a pipeline in which nothing runs (app/models/concerns/ci/has_status.rb). Before a job of it ends, the
+#: pipeline's own status changes, and with it its ``updated_at``.
+STANDING = frozenset({"success", "failed", "canceled", "skipped", "manual", "scheduled"})
+#: Statuses of a job that waits for a person, a time, or one of those before it.
+_STILL = frozenset({"manual", "scheduled", "created"})
+#: What belongs to a job is there this long after its end: GitLab archives logs and takes in reports minutes later.
+_UNSETTLED = timedelta(minutes=10)
+#: A pipeline has not so many pages of jobs; who lists more is none that could be believed.
+_MOST_PAGES = 1_000
 
 
 class Walk:
@@ -57,8 +66,10 @@ class Findings:
     selected: int = 0
     transfers: list[Transfer] = field(default_factory=list)
     keeps: list[KeepDue] = field(default_factory=list)
-    #: Pipelines with jobs that may still come to be selected.
+    #: Running pipelines with jobs that may still come to be selected, and those of which something is yet to appear.
     pending: set[int] = field(default_factory=set)
+    #: Pipelines in which such jobs wait for a person, or a time.
+    dormant: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,31 +91,40 @@ class Judge:
         horizon: datetime | None,
         backfill: bool,
         priority: Priority,
+        via: Project | None = None,
     ) -> Findings:
         """Jobs of the project's list, newest first. Those that ended before ``horizon`` are left alone.
 
-        Raises what Remote.pipeline_jobs raises.
+        ``via`` is the project whose pipeline triggered theirs, if another one did. Raises what Remote.pipeline_jobs raises.
         """
         findings = Findings()
         unknown: list[Candidate] = []
+        origin = Origin.DIRECT if via is None else Origin.DOWNSTREAM
         for job in jobs:
             findings.jobs += 1
-            candidate = Candidate(project=project, job=job, retried=walk.retried(job))
+            candidate = Candidate(project=project, job=job, retried=walk.retried(job), origin=origin, via=via)
             decisions = explain(candidate, self.rules, now)
             if not any(decision.hopeful for decision in decisions):
                 continue
             walk.meet(job)
             if not self._ended(job, now):
-                if job.pipeline is not None:
-                    findings.pending.add(job.pipeline.id)
+                self._hope(findings, job)
             elif horizon is None or (job.finished_at or job.created_at or now) >= horizon:
                 if any(decision.undecided for decision in decisions):
                     unknown.append(candidate)
                 else:
-                    self._take(findings, candidate, decisions, backfill=backfill)
+                    self._take(findings, candidate, decisions, now=now, backfill=backfill)
         for candidate in await self._told_apart(project, unknown, priority):
-            self._take(findings, candidate, explain(candidate, self.rules, now), backfill=backfill)
+            self._take(findings, candidate, explain(candidate, self.rules, now), now=now, backfill=backfill)
         return findings
+
+    def _hope(self, findings: Findings, job: Job) -> None:
+        """Look at its pipeline again, unless that stands still: when it moves, its ``updated_at`` tells."""
+        if job.pipeline is None:
+            return
+        # Both: the job and its pipeline may have been read a moment apart.
+        still = job.status in _STILL and job.pipeline.status in STANDING
+        (findings.dormant if still else findings.pending).add(job.pipeline.id)
 
     def _ended(self, job: Job, now: datetime) -> bool:
         """Finished, and for as long as is asked for."""
@@ -112,7 +132,19 @@ class Judge:
             return False
         return not self.settle or job.finished_at is None or now - job.finished_at >= self.settle
 
-    def _take(self, findings: Findings, candidate: Candidate, decisions: Sequence[Decision], *, backfill: bool) -> None:
+    def _take(
+        self,
+        findings: Findings,
+        candidate: Candidate,
+        decisions: Sequence[Decision],
+        *,
+        now: datetime,
+        backfill: bool,
+    ) -> None:
+        job = candidate.job
+        recent = job.finished_at is not None and now - job.finished_at < _UNSETTLED
+        if recent and job.pipeline is not None and lacks(candidate, decisions):
+            findings.pending.add(job.pipeline.id)
         transfers = plan(candidate, decisions, backfill=backfill)
         if transfers:
             findings.selected += 1
@@ -126,11 +158,24 @@ class Judge:
         latest: dict[int, set[int]] = {}
         for pipeline_id in dict.fromkeys(c.job.pipeline.id for c in unknown if c.job.pipeline):
             latest[pipeline_id] = await latest_ids(self.remote, project.id, pipeline_id, priority)
-        return tuple(
-            Candidate(project=project, job=c.job, retried=c.job.id not in latest[c.job.pipeline.id])
-            for c in unknown
-            if c.job.pipeline
-        )
+        return tuple(replace(c, retried=c.job.id not in latest[c.job.pipeline.id]) for c in unknown if c.job.pipeline)
+
+
+async def pipeline_jobs(
+    remote: Remote, project_id: int, pipeline_id: int, *, priority: Priority, retried: bool = False
+) -> AsyncIterator[Job]:
+    """The jobs of a pipeline. Raises Refused for a list without an end, and what Remote raises."""
+    count = 0
+    async for page in remote.pipeline_jobs(project_id, pipeline_id, include_retried=retried, priority=priority):
+        count += 1
+        if count > _MOST_PAGES:
+            raise Refused(
+                f"GET /api/v4/projects/{project_id}/pipelines/{pipeline_id}/jobs",
+                f"more than {_MOST_PAGES} pages of jobs",
+                hint="Something between here and GitLab answers with other pages than were asked for.",
+            )
+        for job in page.items:
+            yield job
 
 
 async def latest_ids(remote: Remote, project_id: int, pipeline_id: int, priority: Priority) -> set[int]:
@@ -140,8 +185,8 @@ async def latest_ids(remote: Remote, project_id: int, pipeline_id: int, priority
     """
     ids: set[int] = set()
     try:
-        async for page in remote.pipeline_jobs(project_id, pipeline_id, priority=priority):
-            ids |= {job.id for job in page.items}
+        async for job in pipeline_jobs(remote, project_id, pipeline_id, priority=priority):
+            ids.add(job.id)
     except NotFound:
         return set()
     if not ids:

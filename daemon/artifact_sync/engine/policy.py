@@ -31,8 +31,12 @@ class EnginePolicy:
     #: First and longest wait before a transfer is tried again.
     retry_base: float = 2.0
     retry_cap: float = 300.0
-    #: Longest wait between two looks at a pipeline in which nothing happens.
-    longest_look: timedelta = timedelta(minutes=30)
+    #: Longest time between two polls of a project in which nothing happens, and between two listings of child pipelines.
+    max_interval: timedelta = timedelta(minutes=30)
+    #: Between two complete listings of a project; None: never.
+    audit: timedelta | None = timedelta(days=1)
+    #: Longest wait between two looks at a running pipeline of which nothing comes.
+    longest_look: timedelta = timedelta(minutes=10)
     #: How often the daemon asks which projects there are.
     resolve_every: timedelta = timedelta(minutes=10)
     #: How often the daemon tries again what had failed in every attempt.

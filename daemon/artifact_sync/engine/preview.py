@@ -11,7 +11,16 @@ from artifact_sync.engine.judging import Judge, Walk, all_before, latest_ids
 from artifact_sync.engine.policy import EnginePolicy
 from artifact_sync.ports import Clock, KeepEntry, Priority, QueuedTransfer, Remote, State, TransferState
 
-__all__ = ["Explanation", "Planned", "explained", "planned"]
+__all__ = ["Explanation", "Planned", "Survey", "explained", "planned"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Survey:
+    """What a pass lists: pages of jobs. Those of history are apart, and none where history was walked before."""
+
+    jobs: int = 0
+    pages: int = 0
+    history_pages: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +64,31 @@ async def planned(
     clock: Clock,
     rules: Sequence[Rule],
     policy: EnginePolicy,
+    survey: Survey | None = None,
 ) -> AsyncIterator[Planned]:
-    """Every transfer that a pass over the project would find, newest first. Raises what Remote and State raise."""
+    """Every transfer that a pass over the project would find, newest first; ``survey`` counts what it takes to list them.
+
+    A transfer's ``backfill`` says whether a pass finds it in history. Raises what Remote and State raise.
+    """
     now = clock.now()
+    survey = survey if survey is not None else Survey()
+    progress = await state.progress(project.id) if state is not None else None
+    walked = progress is not None and progress.backfill_done and progress.rules == policy.rules
     horizon = None if policy.backfill is None else now - policy.backfill
     judge = Judge(remote=remote, rules=rules, poll_interval=policy.interval, settle=policy.settle)
     walk = Walk(from_top=True)
+    fresh = progress is None
     async for page in remote.project_jobs(project.id):
+        if progress is not None:
+            fresh = any(job.id > progress.newest_job_id for job in page.items)
+        survey.jobs += len(page.items)
+        survey.pages += fresh
+        survey.history_pages += not fresh and not walked
         found = await judge.page(
-            project, page.items, walk, now=now, horizon=horizon, backfill=False, priority=Priority.POLL
+            project, page.items, walk, now=now, horizon=horizon, backfill=not fresh, priority=Priority.POLL
         )
+        # Of a project never seen the first page is fresh, and history what lies below; later it is what is not known.
+        fresh = False
         for transfer in found.transfers:
             known = await _known(state, transfer)
             keeps = tuple(keep for keep in found.keeps if keep.job_id == transfer.job.id)

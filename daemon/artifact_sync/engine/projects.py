@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TypeVar
 
+import msgspec
+
 from artifact_sync.core.model import Project
 from artifact_sync.core.rules import Rule
-from artifact_sync.errors import CredentialRefused, Refused, RemoteError
+from artifact_sync.errors import CredentialRefused, RemoteError
 from artifact_sync.ports import Page, Remote
 
-__all__ = ["Resolved", "resolve"]
+__all__ = ["Resolved", "known_as", "resolve"]
 
 T = TypeVar("T")
 
@@ -40,8 +42,7 @@ async def resolve(remote: Remote, rules: Sequence[Rule]) -> Resolved:
         except RemoteError as error:
             resolved.failures[str(name)] = error
         else:
-            if not _take(resolved, project, rules) and name not in {project.id, project.path_with_namespace}:
-                resolved.failures[str(name)] = _moved(name, project)
+            _take(resolved, _named(project, name), rules)
     for prefix in _distinct(p for rule in rules for p in rule.projects.group_prefixes):
         pages = remote.group_projects(prefix) if prefix else remote.projects()
         try:
@@ -59,20 +60,33 @@ async def _listed(resolved: Resolved, pages: AsyncIterator[Page[Project]], rules
             _take(resolved, project, rules)
 
 
-def _take(resolved: Resolved, project: Project, rules: Sequence[Rule]) -> bool:
-    if not any(rule.projects.matches(project) for rule in rules):
-        return False
-    resolved.projects[project.id] = project
-    return True
+async def known_as(remote: Remote, project: Project, rules: Sequence[Rule]) -> Project:
+    """The project with the path by which a rule still names it. Raises CredentialRefused."""
+    if any(rule.projects.matches(project) for rule in rules):
+        return project
+    for name in _distinct(path for rule in rules for path in rule.projects.exact_paths):
+        try:
+            if (await remote.project(name)).id == project.id:
+                return _named(project, name)
+        except CredentialRefused:
+            raise
+        except RemoteError:
+            continue
+    return project
 
 
-def _moved(name: str | int, project: Project) -> Refused:
-    """GitLab redirects from a former path, and finds a path in other case, but rules are about the path as it is."""
-    return Refused(
-        f"GET /api/v4/projects/{name}",
-        f"it is {project.path_with_namespace} now, which no rule means",
-        hint=f"Write {project.path_with_namespace} in the rule, or {project.id}, which stays the same.",
-    )
+def _named(project: Project, name: str | int) -> Project:
+    """GitLab leads from a former path to where the project is now, and takes no notice of case: the rule means it."""
+    if isinstance(name, int) or name == project.path_with_namespace:
+        return project
+    return msgspec.structs.replace(project, named=(*project.named, name))
+
+
+def _take(resolved: Resolved, project: Project, rules: Sequence[Rule]) -> None:
+    if any(rule.projects.matches(project) for rule in rules):
+        known = resolved.projects.get(project.id)
+        named = dict.fromkeys((*known.named, *project.named)) if known is not None else project.named
+        resolved.projects[project.id] = msgspec.structs.replace(project, named=tuple(named))
 
 
 def _distinct(names: Iterable[T]) -> tuple[T, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from artifact_sync.core.events import Recovered
+from artifact_sync.errors import Corrupt, Obstructed
 from artifact_sync.ports import Clock, Publication, Queue, QueuedTransfer, State, Store, TransferState
 
 __all__ = ["recover"]
@@ -41,6 +42,10 @@ async def _republished(queued: QueuedTransfer, store: Store, queue: Queue, clock
     if not there and not await store.staged(queued.files):
         return False
     now = clock.now()
-    published = await store.publish(Publication(transfer=queued.transfer, files=queued.files, at=now))
+    try:
+        published = await store.publish(Publication(transfer=queued.transfer, files=queued.files, at=now))
+    except (Corrupt, Obstructed):
+        # This one's destination alone is in the way; the next attempt says so again, and is no reason not to start.
+        return False
     await queue.publish(queued.id, published, now)
     return True

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import random
+import traceback
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import anyio
+import structlog
 
 from artifact_sync.core.backoff import delay
 from artifact_sync.core.events import Emit, TransferEnded, TransferStarted
 from artifact_sync.core.model import StagedFile
 from artifact_sync.engine.bell import Bell, rung
 from artifact_sync.engine.policy import EnginePolicy
-from artifact_sync.errors import ArtifactSyncError, Outcome, StateError, StoreDamaged, Transient
+from artifact_sync.errors import (
+    ArtifactSyncError,
+    CredentialRefused,
+    DoesNotFit,
+    NoSpace,
+    Obstructed,
+    Outcome,
+    StateError,
+    StoreDamaged,
+    Transient,
+)
 from artifact_sync.ports import Clock, Publication, Queue, QueuedTransfer, Store
 
-__all__ = ["Fetches", "Tally", "Workers"]
+__all__ = ["Fetches", "Probe", "Tally", "Workers"]
+
+log = structlog.get_logger()
+
+#: Whether GitLab refuses the credential everywhere, asked when it was refused for one download. Raises nothing of ours.
+Probe = Callable[[], Awaitable[bool]]
 
 #: Seconds after which the queue is looked at without a reason, and between two looks at the least.
 _LOOK, _LEAST = 300.0, 1.0
@@ -46,11 +64,23 @@ class Tally:
     retries: int = 0
 
 
+async def _always() -> bool:
+    return True
+
+
 class Workers:
-    """``policy.downloads`` workers on one queue."""
+    """``policy.downloads`` workers on one queue. Without a ``probe`` a credential refused once is refused everywhere."""
 
     def __init__(
-        self, *, queue: Queue, store: Store, fetcher: Fetches, clock: Clock, policy: EnginePolicy, emit: Emit
+        self,
+        *,
+        queue: Queue,
+        store: Store,
+        fetcher: Fetches,
+        clock: Clock,
+        policy: EnginePolicy,
+        emit: Emit,
+        probe: Probe = _always,
     ) -> None:
         self._queue = queue
         self._store = store
@@ -58,6 +88,7 @@ class Workers:
         self._clock = clock
         self._policy = policy
         self._emit = emit
+        self._probe = probe
         self._bell = Bell()
         self._damages = 0
         self._paused_until = 0.0
@@ -146,6 +177,8 @@ class Workers:
             raise
         except ArtifactSyncError as error:
             await self._failed(queued, error, self._clock.monotonic() - began)
+        except Exception as error:  # noqa: BLE001 - a defect met by one job must not keep all others from being mirrored
+            await self._failed(queued, _crashed(queued, error), self._clock.monotonic() - began)
         except BaseException:
             if not staged:
                 with anyio.CancelScope(shield=True):
@@ -160,12 +193,13 @@ class Workers:
 
     async def _failed(self, queued: QueuedTransfer, error: ArtifactSyncError, seconds: float) -> None:
         outcome = error.outcome
+        for_all = await self._concerns_all(error)
         if isinstance(error, StoreDamaged):
             self._damages += 1
             if self._damages >= _DAMAGES:
                 await self._queue.release(queued.id)
                 raise error
-        if outcome in {Outcome.CREDENTIAL, Outcome.NO_SPACE}:
+        if for_all:
             # Nobody's download succeeds now, and none of them is to blame.
             await self._queue.release(queued.id)
             retry_at: datetime | None = self._clock.now() + timedelta(seconds=_PAUSE)
@@ -185,9 +219,17 @@ class Workers:
         self._ended(queued, outcome, seconds=seconds, error=error, retry_at=retry_at)
         self.wake()
 
+    async def _concerns_all(self, error: ArtifactSyncError) -> bool:
+        """Whether no other transfer would fare better now."""
+        if isinstance(error, CredentialRefused):
+            known = isinstance(self._last_pause, CredentialRefused) and self._clock.monotonic() < self._paused_until
+            return known or await self._probe()
+        return isinstance(error, NoSpace) and not isinstance(error, DoesNotFit)
+
     def _retry_at(self, queued: QueuedTransfer, error: ArtifactSyncError) -> datetime | None:
         attempts = queued.attempts + 1
-        if error.outcome.final or attempts >= self._policy.attempts:
+        # What obstructs a destination is for a person to remove; the next pass looks again.
+        if error.outcome.final or isinstance(error, Obstructed) or attempts >= self._policy.attempts:
             return None
         now = self._clock.now()
         wait = delay(
@@ -229,3 +271,14 @@ class Workers:
                 retry_at=retry_at,
             )
         )
+
+
+def _crashed(queued: QueuedTransfer, error: Exception) -> ArtifactSyncError:
+    """The failure that a defect of this program is to its transfer. Its text is in the log alone: it may quote anything."""
+    # One text, so that what masks credentials in the log sees it; and without the values of local variables.
+    trace = "".join(traceback.format_exception(error))
+    log.error("transfer.crashed", transfer=queued.id, job=queued.transfer.job.id, traceback=trace)
+    return ArtifactSyncError(
+        f"{type(error).__name__} inside artifact-sync",
+        hint="This is an error in artifact-sync: please report it, with the line transfer.crashed of the log.",
+    )

@@ -64,6 +64,8 @@ def save(
             "moved_to": rows.micros(progress.moved_to),
             "children_moved_to": rows.micros(progress.children_moved_to),
             "children_at": rows.micros(progress.children_at),
+            "looked_at": rows.looked_at_json(progress.looked_at),
+            "children_looked_at": rows.looked_at_json(progress.children_looked_at),
             "rules": progress.rules,
             "polled_at": rows.micros(progress.polled_at),
         },
@@ -131,7 +133,7 @@ def _take_up(database: sqlite3.Connection, transfer: Transfer, now: datetime) ->
         "dest": transfer.dest,
         "suffixed": _suffixed(transfer.dest, transfer.job.id),
     }
-    known = database.execute(_TRANSFERS["known"], parameters).fetchone()
+    known = database.execute(_TRANSFERS["known"], parameters).fetchone() or _before_a_rename(database, transfer)
     if known is None:
         return _insert(database, transfer, now)
     earlier = rows.transfer(known["transfer"])
@@ -149,6 +151,17 @@ def _take_up(database: sqlite3.Connection, transfer: Transfer, now: datetime) ->
     if changed != earlier:
         query = _TRANSFERS["take_up_items" if gained or dropped else "take_up_rules"]
         database.execute(query, {"id": known["id"], "transfer": rows.transfer_json(changed)})
+    return None
+
+
+def _before_a_rename(database: sqlite3.Connection, transfer: Transfer) -> sqlite3.Row | None:
+    """The same job, taken by one of the same rules under a former path of its project: it stays where it is."""
+    of_job = {"project_id": transfer.project_id, "job_id": transfer.job.id}
+    for row in database.execute(_TRANSFERS["find"], of_job):
+        earlier = rows.transfer(row["transfer"])
+        if earlier.project_path != transfer.project_path and set(earlier.rules) & set(transfer.rules):
+            found: sqlite3.Row = row
+            return found
     return None
 
 

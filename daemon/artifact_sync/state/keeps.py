@@ -13,7 +13,7 @@ from artifact_sync.ports import KeepEntry
 from artifact_sync.state import rows
 from artifact_sync.state.queries import named
 
-__all__ = ["add", "count_due", "done", "due", "entries", "next_due"]
+__all__ = ["add", "count_due", "done", "due", "entries", "next_due", "released"]
 
 _KEEPS = named("keeps")
 _TRANSFERS = named("transfers")
@@ -63,6 +63,28 @@ def done(
     first: bool,
 ) -> None:
     """Ledger, the keep itself, and the deadline of what the job still has to bring."""
+    _record(database, entry)
+    if again_at is None:
+        database.execute(_KEEPS["settle"], _key(due))
+    else:
+        times = {"due_at": rows.micros(again_at), "expire_at": rows.micros(expire_at)}
+        database.execute(_KEEPS["again"], _key(due) | times)
+    _set_deadline(database, due, expire_at, due_at=entry.at if first else turn(expire_at, entry.at, backfill=False))
+
+
+def released(database: sqlite3.Connection, entry: KeepEntry) -> None:
+    """Ledger, and every keep of the job."""
+    _record(database, entry)
+    database.execute(_KEEPS["settle_job"], {"project_id": entry.project_id, "job_id": entry.job_id})
+
+
+def entries(database: sqlite3.Connection, *, before: int = _NEWEST, limit: int) -> list[tuple[int, KeepEntry]]:
+    """A page of the ledger, newest first, with the ids by which the next one goes on."""
+    found = database.execute(_KEEPS["entries_before"], {"before": before, "limit": limit})
+    return [(row["id"], rows.keep_entry(row)) for row in found]
+
+
+def _record(database: sqlite3.Connection, entry: KeepEntry) -> None:
     database.execute(
         _KEEPS["add_entry"],
         {
@@ -78,18 +100,6 @@ def done(
             "detail": entry.detail,
         },
     )
-    if again_at is None:
-        database.execute(_KEEPS["settle"], _key(due))
-    else:
-        times = {"due_at": rows.micros(again_at), "expire_at": rows.micros(expire_at)}
-        database.execute(_KEEPS["again"], _key(due) | times)
-    _set_deadline(database, due, expire_at, due_at=entry.at if first else turn(expire_at, entry.at, backfill=False))
-
-
-def entries(database: sqlite3.Connection, *, before: int = _NEWEST, limit: int) -> list[tuple[int, KeepEntry]]:
-    """A page of the ledger, newest first, with the ids by which the next one goes on."""
-    found = database.execute(_KEEPS["entries_before"], {"before": before, "limit": limit})
-    return [(row["id"], rows.keep_entry(row)) for row in found]
 
 
 def _key(due: KeepDue) -> dict[str, object]:

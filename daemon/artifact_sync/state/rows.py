@@ -1,4 +1,7 @@
-"""Values to columns and back."""
+"""Values to columns and back.
+
+What reads a row raises ValueError for a value that cannot be, of which the database's thread makes a StateError.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +51,11 @@ def from_micros(value: int) -> datetime: ...
 @overload
 def from_micros(value: int | None) -> datetime | None: ...
 def from_micros(value: int | None) -> datetime | None:
-    """The time again, in UTC."""
-    return None if value is None else _EPOCH + value * _MICRO
+    """The time again, in UTC. Raises ValueError for one that is not in the calendar."""
+    try:
+        return None if value is None else _EPOCH + value * _MICRO
+    except OverflowError as error:
+        raise ValueError(f"{value} microseconds since 1970") from error
 
 
 def transfer_json(value: Transfer) -> str:
@@ -60,6 +66,11 @@ def transfer_json(value: Transfer) -> str:
 def files_json(files: Iterable[StagedFile]) -> str:
     """As kept in the ``*_files`` columns."""
     return msgspec.json.encode(list(files)).decode()
+
+
+def looked_at_json(looked_at: Iterable[tuple[int, datetime]]) -> str:
+    """As kept in the column of that name."""
+    return msgspec.json.encode(list(looked_at)).decode()
 
 
 def transfer(text: str) -> Transfer:
@@ -75,7 +86,7 @@ def staged_files(text: str) -> tuple[StagedFile, ...]:
 def _decoded(text: str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(text, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise StateError(
             f"the state database holds something that cannot be read: {error}",
             hint="Move the file aside and start again: a new one can be rebuilt from the store's manifests.",
@@ -113,6 +124,8 @@ def progress(row: sqlite3.Row) -> Progress:
         moved_to=from_micros(row["moved_to"]),
         children_moved_to=from_micros(row["children_moved_to"]),
         children_at=from_micros(row["children_at"]),
+        looked_at=tuple(_decoded(row["looked_at"], list[tuple[int, datetime]])),
+        children_looked_at=tuple(_decoded(row["children_looked_at"], list[tuple[int, datetime]])),
         rules=row["rules"],
         polled_at=from_micros(row["polled_at"]),
     )

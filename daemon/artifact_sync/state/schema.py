@@ -10,7 +10,7 @@ from pathlib import Path
 
 from artifact_sync.errors import StateError
 from artifact_sync.state.queries import Migration, migrations, statements
-from artifact_sync.state.trouble import judged
+from artifact_sync.state.trouble import judged, unreadable
 
 __all__ = ["APPLICATION_ID", "connect"]
 
@@ -42,6 +42,8 @@ def connect(path: Path, steps: Sequence[Migration] | None = None) -> sqlite3.Con
             raise
     except sqlite3.Error as error:
         raise judged(error, doing) from error
+    except ValueError as error:
+        raise unreadable(error, doing) from error
     except OSError as error:
         raise StateError(
             f"{doing}: {error.strerror or error}", hint="Its directory must be there and writable, on a local disk."

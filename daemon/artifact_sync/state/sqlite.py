@@ -142,6 +142,10 @@ class SqliteState:
         """As the port says."""
         await self.write(partial(keeps.done, due=due, entry=entry, again_at=again_at, expire_at=expire_at, first=first))
 
+    async def released(self, entry: KeepEntry) -> None:
+        """As the port says."""
+        await self.write(partial(keeps.released, entry=entry))
+
     async def keeps(self) -> AsyncIterator[KeepEntry]:
         """As the port says."""
         page = await self.read(partial(keeps.entries, limit=_PAGE))

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 from anyio import CancelScope
 
-from artifact_sync.errors import StateError
-from artifact_sync.state.trouble import judged
+from artifact_sync.errors import NoSpace, StateError
+from artifact_sync.state.trouble import judged, unreadable
 
 __all__ = ["DatabaseThread"]
 
@@ -129,9 +129,9 @@ def _transact(database: sqlite3.Connection, calls: Sequence[_Call]) -> None:
         for call in calls:
             _run_one(database, call)
         database.execute("COMMIT")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError) as error:
         # After a full disk or a failed write SQLite may have rolled everything back: then nobody's work was done.
-        failed = judged(error, "writing the state database")
+        failed = _failed(error, "writing the state database")
         failed.__cause__ = error
         if database.in_transaction:
             with suppress(sqlite3.Error):
@@ -140,13 +140,18 @@ def _transact(database: sqlite3.Connection, calls: Sequence[_Call]) -> None:
             call.error = call.error or failed
 
 
+def _failed(error: sqlite3.Error | ValueError, doing: str) -> StateError | NoSpace:
+    # Also SQLite's own errors come as UnicodeDecodeError, where they quote a damaged schema.
+    return judged(error, doing) if isinstance(error, sqlite3.Error) else unreadable(error, doing)
+
+
 def _run_one(database: sqlite3.Connection, call: _Call) -> None:
     database.execute("SAVEPOINT call")
     try:
         call.result = call.work(database)
     except Exception as error:
-        if isinstance(error, sqlite3.Error):
-            call.error = judged(error, "using the state database")
+        if isinstance(error, sqlite3.Error | ValueError):
+            call.error = _failed(error, "using the state database")
             call.error.__cause__ = error
         else:
             call.error = error

@@ -6,14 +6,21 @@ import sqlite3
 
 from artifact_sync.errors import NoSpace, StateError
 
-__all__ = ["judged"]
+__all__ = ["judged", "unreadable"]
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+#: Python's word, not SQLite's, on a text that is not UTF-8.
+_UNDECODABLE = "Could not decode to UTF-8"
 _REBUILD = (
     "Nothing was changed. Move the file aside and start again: what is mirrored stands in the store with its manifests, "
     "from which a new database can be rebuilt."
 )
+
+
+def unreadable(error: ValueError, doing: str) -> StateError:
+    """The error for what the database holds and this program never wrote: no such state, no UTF-8, no JSON, no such time."""
+    return StateError(f"{doing}: it holds something that cannot be: {error}", hint=_REBUILD)
 
 
 def judged(error: sqlite3.Error, doing: str) -> StateError | NoSpace:
@@ -25,7 +32,7 @@ def judged(error: sqlite3.Error, doing: str) -> StateError | NoSpace:
         return NoSpace(
             said, hint="The disk of the state database is full: free some space; work goes on by itself then."
         )
-    if code in _DAMAGED:
+    if code in _DAMAGED or _UNDECODABLE in said:
         return StateError(said, hint=_REBUILD)
     if code in _BUSY:
         return StateError(

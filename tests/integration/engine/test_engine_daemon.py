@@ -25,9 +25,9 @@ MINUTE = timedelta(minutes=1)
 LIST = "/projects/1/jobs$"
 
 
-async def quiet(clock: DrivenClock) -> None:
-    """Wait until all of a daemon with one project sleep: who finds it, follows it, revives, keeps, and times retries."""
-    await until(lambda: clock.asleep == 5)
+async def quiet(clock: DrivenClock, sleepers: int = 6) -> None:
+    """Wait until all of a daemon with one project sleep: who finds it, follows it, revives, audits, keeps, and times retries."""
+    await until(lambda: clock.asleep == sleepers)
 
 
 async def test_it_mirrors_what_comes(world, app, tmp_path):
@@ -101,17 +101,18 @@ async def test_an_idle_project_costs_one_request_a_poll(tmp_path):
     world = World(clock=SimClock.manual())
     clock = DrivenClock(world.clock)
     build(world, world.add_project("acme/app"), "build")
-    policy = replace(QUICK, interval=MINUTE, resolve_every=timedelta(days=1))
+    policy = replace(QUICK, interval=MINUTE, resolve_every=timedelta(days=1), audit=None)
     async with serve(world), rig(world, tmp_path, rule(), policy=policy, clock=clock) as daemon, running(daemon):
-        await quiet(clock)
+        await quiet(clock, 5)
         clock.advance(MINUTE)
         await until(lambda: len(mirrored(tmp_path)) == 1)
-        await quiet(clock)
+        await quiet(clock, 5)
         for _ in range(5):
             before = world.requests.total
-            clock.advance(MINUTE + timedelta(seconds=1))
-            await quiet(clock)
-            assert [seen.path for seen in world.requests[before:]] == ["/api/v4/projects/1/jobs"]
+            # The wait grows by half while nothing happens.
+            clock.advance(32 * MINUTE)
+            await quiet(clock, 5)
+            assert [seen.path for seen in world.requests[before:]] == ["/api/v4/projects/1/pipelines"]
 
 
 async def test_a_project_that_fails_is_asked_less_and_less(tmp_path):
@@ -141,7 +142,7 @@ async def test_a_pipeline_in_which_nothing_happens_is_looked_at_less_and_less(tm
     world = World(clock=SimClock.manual())
     clock = DrivenClock(world.clock)
     app = world.add_project("acme/app")
-    world.add_pipeline(app, "main", [JobSpec("deploy", when="manual", archive=small(1))])
+    world.add_pipeline(app, "main", [JobSpec("deploy", archive=small(1))])
     policy = replace(QUICK, interval=MINUTE, longest_look=30 * MINUTE, resolve_every=timedelta(days=1))
     async with serve(world), rig(world, tmp_path, rule(), policy=policy, clock=clock) as daemon, running(daemon):
         await quiet(clock)

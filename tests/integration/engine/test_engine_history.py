@@ -86,7 +86,7 @@ async def test_other_rules_walk_history_again(world, app, aged, tmp_path):
     world.requests.clear()
     async with rig(world, tmp_path, none, policy=horizon(None, rules="a")) as daemon:
         await daemon.sync()
-        assert len(asked(world, LIST)) == 1
+        assert asked(world, LIST) == []
     async with rig(world, tmp_path, none, rule(name="new"), policy=horizon(None, rules="b")) as daemon:
         await daemon.sync()
     assert daemon.mirrored == digests(aged)
@@ -122,8 +122,8 @@ async def test_an_interrupted_backfill_goes_on(world, app, aged, tmp_path, stall
     async with rig(world, tmp_path, rule(), policy=horizon(None)) as daemon:
         await daemon.sync()
     assert daemon.mirrored == digests(aged)
-    # One look at what is new, and the pages that were left.
-    assert len(asked(world, LIST)) == 1 + (5 - stalled + 1)
+    # Nothing is new, so only the pages that were left.
+    assert len(asked(world, LIST)) == 5 - stalled + 1
 
 
 async def test_an_interrupted_backfill_still_tells_retried_jobs_apart(world, app, tmp_path):
@@ -209,8 +209,9 @@ async def test_history_and_news_take_turns(world, app, aged, tmp_path):
     clock = Hasty()
     async with rig(world, tmp_path, rule(), policy=horizon(None), clock=clock) as daemon, running(daemon):
         await until(lambda: mirrored(tmp_path).keys() == digests(aged).keys())
-    paged = ["cursor" in seen.query for seen in asked(world, LIST)]
-    assert paged[:8] == [False, True] * 4
+    looks = [seen.path for seen in asked(world, "/projects/1/(jobs|pipelines)$")]
+    # After the first look, with its two listings of pipelines and the page of jobs above history.
+    assert [path.rpartition("/")[2] for path in looks[3:10]] == ["jobs", *["pipelines", "jobs"] * 3]
 
 
 async def test_a_cursor_that_the_server_refuses_starts_over(world, app, aged, tmp_path):
@@ -253,7 +254,8 @@ async def test_a_page_of_which_nothing_is_understood_ends_nothing(world, app, ag
         headers = {"Link": link.replace("jobs?", "jobs?again=1&")}
         body = Answer(status=200, body=nothing, content_type="application/json", headers=headers)
         world.faults.add(Fault(action=body, path=LIST))
-        assert (await daemon.sync()).complete
+        report = await daemon.sync()
+        assert ["100 entries not understood" in str(problem) for problem in report.problems] == [True]
     assert mirrored(tmp_path).keys() >= since(world, aged[:400], 89 * DAY).keys()
 
 

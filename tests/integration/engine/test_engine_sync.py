@@ -50,13 +50,17 @@ async def test_everything_there_is(world, projects, tmp_path):
 
 
 async def test_a_second_pass_is_cheap(world, projects, tmp_path):
-    """One request for each project and one to find it, and no download, also in a new process."""
+    """One request to find the project and two listings of what moved; no download, also in a new process."""
     async with rig(world, tmp_path, rule("acme/app")) as daemon:
         await daemon.sync()
     world.requests.clear()
     async with rig(world, tmp_path, rule("acme/app")) as daemon:
         report = await daemon.sync()
-    assert [seen.path for seen in world.requests] == ["/api/v4/projects/acme%2Fapp", "/api/v4/projects/1/jobs"]
+    assert [seen.path for seen in world.requests] == [
+        "/api/v4/projects/acme%2Fapp",
+        "/api/v4/projects/1/pipelines",
+        "/api/v4/projects/1/pipelines",
+    ]
     assert (report.published, report.complete) == (0, True)
 
 
@@ -212,24 +216,22 @@ async def test_a_credential_refused_in_mid_pass_ends_it(world, projects, tmp_pat
     async with rig(world, tmp_path, rule("acme/**")) as daemon:
         await daemon.sync()
         refused = Answer(status=401, body='{"message":"401 Unauthorized"}')
-        world.faults.add(Fault(action=refused, path="/jobs$", times=None, nth=2))
+        world.faults.add(Fault(action=refused, path="/pipelines$", times=None, nth=2))
         with pytest.raises(CredentialRefused):
             await daemon.sync()
 
 
-async def test_a_path_that_leads_elsewhere_is_told(world, projects, tmp_path):
-    """A rule that names a former path takes nothing any more, and says so instead of finding nothing to do."""
+async def test_a_renamed_project_goes_on_under_the_path_that_the_rule_names(world, projects, tmp_path):
+    """GitLab leads from the former path to the project, also in a pass that never saw it under that one."""
     both = rule("acme/app", "acme/lib/core")
+    world.move(projects[0], "acme/renamed")
+    job = build(world, projects[0], "build").jobs[0]
     async with rig(world, tmp_path, both) as daemon:
-        await daemon.sync()
-        world.move(projects[0], "acme/renamed")
-        build(world, projects[0], "build")
         report = await daemon.sync()
-    assert (report.projects, report.complete) == (1, False)
-    (failed,) = daemon.of(ProjectFailed)
-    assert failed.project == "acme/app"
-    assert "acme/renamed" in failed.error
-    assert str(projects[0].id) in failed.hint
+        assert (report.projects, report.complete) == (2, True)
+        assert (await daemon.transfer(job)).transfer.dest.startswith("acme/renamed/")
+        explanation = await daemon.engine.explain(projects[0].id, job.id)
+    assert explanation.decisions[0].selected
 
 
 async def test_an_excluded_project_is_no_failure(world, projects, tmp_path):

@@ -261,12 +261,9 @@ UNBUILT: dict[str, tuple[dict[str, Any], str]] = {
     "store.mode": ({"store.mode": "0640"}, "remove the key or write null"),
     "store.group": ({"store.group": "readers"}, "remove the key or write null"),
     "state.url": ({"state.url": "postgresql://h/d"}, "remove the key or write null"),
-    "poll.max_interval": ({"poll.max_interval": "30m"}, "remove the key, or give it the value of poll.interval"),
-    "poll.audit": ({"poll.audit": "24h"}, "remove the key"),
     "downloads.segments": ({"downloads.segments": 4}, "remove the key or write 1"),
     "downloads.segment_above": ({"downloads.segment_above": "64MiB"}, "remove the key"),
     "downloads.bandwidth": ({"downloads.bandwidth": "50MiB/s"}, "remove the key or write null"),
-    "rules[0].when.downstream": ({"rules.0.when.downstream": True}, "remove the key or write false"),
     "rules[0].fetch.files[1]": (
         {"rules.0.fetch.files": ["sbom.json", "dist/**/*.whl"]},
         "write the exact path of a file, without * ? [ ] { } !",
@@ -317,7 +314,6 @@ def test_what_is_not_built_may_be_written_as_asking_for_nothing():
     changes = {
         "store.url": None,
         "poll.interval": "60s",
-        "poll.max_interval": "1m",
         "downloads.segments": 1,
         "downloads.bandwidth": None,
         "rules.0.fetch.files": ["dist/app.tar.gz"],
@@ -362,7 +358,6 @@ def test_a_contradiction_with_a_wrong_value_is_not_reported():
 
     assert {_as_problem(fault).path for fault in faults} == {
         "poll.interval",
-        "poll.max_interval",
         "server.listen",
         "server.tokens",
     }

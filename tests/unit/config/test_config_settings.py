@@ -35,11 +35,9 @@ def test_what_is_not_built_has_its_inert_value_whatever_the_announced_default():
     """Nothing acts on a default whose effect does not exist."""
     settings = config.loads(MINIMAL.replace("rules:", "poll: {interval: 20s}\nrules:"))
 
-    assert settings.poll.max_interval == timedelta(seconds=20)
     assert settings.downloads.segments == 1
     assert settings.server.listen is None
     shown = settings.effective()
-    assert shown["poll"]["audit"] is None
     assert shown["downloads"]["segment_above"] is None
     assert shown["retention"] == {"max_delete": None, "trash": None}
     assert shown["hooks"] == {"timeout": None, "retries": None}
@@ -171,3 +169,10 @@ def test_rules_are_compiled_once():
 
     assert settings.compiled_rules is settings.compiled_rules
     assert copy.deepcopy(settings) == settings
+
+
+def test_a_long_interval_needs_no_longer_one_beside_it():
+    """The announced default of the longest interval is no contradiction to an interval that is longer."""
+    settings = config.loads(MINIMAL.replace("rules:", "poll: {interval: 2h}\nrules:"))
+
+    assert settings.poll.interval == timedelta(hours=2)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import anyio
 import pytest
+import structlog
 
 from artifact_sync.core.events import TransferEnded, TransferStarted
 from artifact_sync.engine import EnginePolicy
@@ -13,9 +14,11 @@ from artifact_sync.errors import (
     Corrupt,
     CredentialRefused,
     Denied,
+    DoesNotFit,
     NoSpace,
     NotAnArchive,
     NotFound,
+    Obstructed,
     Outcome,
     StateError,
     StoreDamaged,
@@ -55,6 +58,8 @@ async def worked(made: Bench, *, until_ended: int) -> None:
         (NotAnArchive("a sign-in page"), TransferState.WANTED),
         (StoreDamaged("EIO"), TransferState.WANTED),
         (TooLarge("3 GiB"), TransferState.FAILED),
+        (DoesNotFit("an exabyte"), TransferState.WANTED),
+        (Obstructed("a link"), TransferState.FAILED),
     ],
 )
 async def test_a_failure_is_counted_and_told(tmp_path, error, state):
@@ -133,7 +138,7 @@ async def test_the_wait_may_double_up_to_the_cap(tmp_path):
     """Full jitter: anything up to twice the bound before. Of thirty transfers one at least comes near it each time."""
     jobs, bounds = 30, [10, 20, 40, 80, 160, 300]
     async with bench(tmp_path, ONE, *[transient() for _ in range(jobs * len(bounds))]) as made:
-        await made.add(*range(jobs))
+        await made.add(*range(1, jobs + 1))
         async with anyio.create_task_group() as group:
             group.start_soon(made.workers.run)
             for number, bound in enumerate(bounds, 1):
@@ -158,6 +163,119 @@ async def test_a_broken_disk_ends_the_daemon(tmp_path):
         assert raised.group_contains(StoreDamaged, match="EROFS")
         assert made.workers.tally.published == 1
         assert len(made.fetcher.calls) == 6
+
+
+async def test_what_obstructs_single_destinations_ends_nothing(tmp_path):
+    """However many there are; each is tried again in the next pass."""
+    obstructed = [Obstructed("a link")] * 4
+    async with bench(tmp_path, ONE, StoreDamaged("EIO"), *obstructed, StoreDamaged("EIO"), *obstructed) as made:
+        await made.add(*range(1, 12))
+        await worked(made, until_ended=11)
+        assert made.workers.tally.published == 1
+        assert await made.queue.revive() == 8
+
+
+async def test_one_that_does_not_fit_does_not_keep_the_others_out(tmp_path):
+    """A single pass goes on to its end; the one is wanted again later."""
+
+    async def too_large(queued):
+        if queued.transfer.job.id == 9:
+            raise DoesNotFit("an exabyte")
+
+    finish = anyio.Event()
+    async with bench(tmp_path, EnginePolicy(downloads=1, attempts=1), *[too_large] * 9) as made:
+        await made.add(*range(1, 10))
+        finish.set()
+        with anyio.fail_after(10):
+            await made.workers.run(finish)
+        assert (made.workers.tally.published, made.workers.tally.failed) == (8, 1)
+        assert (await made.transfer(9)).outcome is Outcome.NO_SPACE
+        assert await made.queue.revive() == 1
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+async def test_a_credential_is_asked_for_before_everybody_waits(tmp_path, everywhere):
+    """Refused for one archive alone it is that transfer's failure; refused everywhere it is nobody's."""
+    asked: list[int] = []
+
+    async def probe():
+        asked.append(1)
+        return everywhere
+
+    refused = CredentialRefused(ASKED, "the sign-in page", status=302)
+    policy = EnginePolicy(downloads=1, attempts=1)
+    async with bench(tmp_path, policy, refused) as made:
+        await made.add(7, 8, 9)
+        workers = Workers(
+            queue=made.queue,
+            store=made.store,
+            fetcher=made.fetcher,
+            clock=made.clock,
+            policy=policy,
+            emit=made.events.append,
+            probe=probe,
+        )
+        finish = anyio.Event()
+        finish.set()
+        with anyio.fail_after(10):
+            if everywhere:
+                with pytest.raises(ExceptionGroup) as raised:
+                    await workers.run(finish)
+                assert raised.group_contains(CredentialRefused)
+            else:
+                await workers.run(finish)
+        states = sorted([(await made.transfer(job_id)).state for job_id in (7, 8, 9)])
+    published = TransferState.PUBLISHED
+    assert states == ([TransferState.WANTED] * 3 if everywhere else [TransferState.FAILED, published, published])
+    assert asked == [1]
+
+
+@pytest.mark.parametrize(
+    "crash", [OverflowError("with Private-Token: secret"), ExceptionGroup("two", [TypeError("x")])]
+)
+async def test_a_defect_met_by_one_job_is_its_failure_alone(tmp_path, crash):
+    """It is told as loudly as a defect must be, and the others are mirrored; what it quotes stays out of the state."""
+    finish = anyio.Event()
+    with structlog.testing.capture_logs() as logs:
+        async with bench(tmp_path, EnginePolicy(downloads=1, attempts=1), crash) as made:
+            await made.add(7, 8)
+            finish.set()
+            with anyio.fail_after(10):
+                await made.workers.run(finish)
+            (failed,) = [job_id for job_id in (7, 8) if (await made.transfer(job_id)).state is TransferState.FAILED]
+            queued = await made.transfer(failed)
+    assert made.workers.tally.published == 1
+    (logged,) = logs
+    assert (logged["event"], logged["log_level"], logged["job"]) == ("transfer.crashed", "error", failed)
+    assert "Traceback" in logged["traceback"]
+    assert (type(crash).__name__ in queued.error, "secret" in queued.error) == (True, False)
+
+
+async def test_a_defect_after_staging_can_be_tried_again(tmp_path):
+    """The transfer is not left half-way where nobody looks."""
+    async with bench(tmp_path, ONE) as made:
+        await made.add(7)
+
+        class Crashing(EmbeddedQueue):
+            """The queue, with a defect in step P7."""
+
+            async def publish(self, transfer_id, published, at):
+                raise OverflowError
+
+        workers = Workers(
+            queue=Crashing(made.state),
+            store=made.store,
+            fetcher=made.fetcher,
+            clock=made.clock,
+            policy=ONE,
+            emit=made.events.append,
+        )
+        async with anyio.create_task_group() as group:
+            group.start_soon(workers.run)
+            await until(lambda: len(made.of(TransferEnded)) == 1)
+            group.cancel_scope.cancel()
+        queued = await made.transfer(7)
+        assert (queued.state, queued.attempts) == (TransferState.WANTED, 1)
 
 
 async def test_a_broken_state_ends_the_daemon_at_once(tmp_path):

@@ -3,6 +3,8 @@ ALTER TABLE project ADD COLUMN newest_pipeline_id INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE project ADD COLUMN moved_to INTEGER;
 ALTER TABLE project ADD COLUMN children_moved_to INTEGER;
 ALTER TABLE project ADD COLUMN children_at INTEGER;
+ALTER TABLE project ADD COLUMN looked_at TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE project ADD COLUMN children_looked_at TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE watched_pipeline ADD COLUMN runs_in INTEGER;
 
 -- When a transfer's turn has come at the latest: its deadline, or a patience after it was found.

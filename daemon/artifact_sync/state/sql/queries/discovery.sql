@@ -7,11 +7,13 @@ SELECT * FROM project ORDER BY path, id;
 -- name: save_progress
 INSERT INTO project (
     id, path, newest_job_id, backfill_next, backfill_done, horizon,
-    newest_pipeline_id, moved_to, children_moved_to, children_at, rules, polled_at
+    newest_pipeline_id, moved_to, children_moved_to, children_at, looked_at,
+    children_looked_at, rules, polled_at
 )
 VALUES (
     :id, :path, :newest_job_id, :backfill_next, :backfill_done, :horizon,
-    :newest_pipeline_id, :moved_to, :children_moved_to, :children_at, :rules, :polled_at
+    :newest_pipeline_id, :moved_to, :children_moved_to, :children_at, :looked_at,
+    :children_looked_at, :rules, :polled_at
 )
 ON CONFLICT (id) DO UPDATE SET
     path = excluded.path,
@@ -23,6 +25,8 @@ ON CONFLICT (id) DO UPDATE SET
     moved_to = excluded.moved_to,
     children_moved_to = excluded.children_moved_to,
     children_at = excluded.children_at,
+    looked_at = excluded.looked_at,
+    children_looked_at = excluded.children_looked_at,
     rules = excluded.rules,
     polled_at = excluded.polled_at;
 

@@ -49,6 +49,9 @@ WHERE project_id = :project_id AND job_id = :job_id AND rule = :rule;
 UPDATE keep_due SET attempts = attempts + 1, settled = 1
 WHERE project_id = :project_id AND job_id = :job_id AND rule = :rule;
 
+-- name: settle_job
+UPDATE keep_due SET settled = 1 WHERE project_id = :project_id AND job_id = :job_id;
+
 -- name: add_entry
 INSERT INTO keep_entry
     (at, project_id, project_path, job_id, job_name, rule, reason, expire_at, result, detail)
