@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -50,12 +50,17 @@ def _masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
     return event
 
 
-def configure(*, form: str = "auto", level: str = "info") -> None:
-    """Set the log up on standard error: ``console``, ``json``, or by what standard error is (``auto``)."""
+#: A sentence for a line of the log; None where it has none.
+Words = Callable[[Mapping[str, Any]], str | None]
+
+
+def configure(*, form: str = "auto", level: str = "info", words: Words = lambda _: None) -> None:
+    """Set the log up on standard error: ``console``, ``json``, or by what standard error is (``auto``).
+
+    On a console a line for which there are ``words`` is told in them.
+    """
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if console else structlog.processors.JSONRenderer()
-    )
+    renderer: Any = _told(words) if console else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -70,6 +75,15 @@ def configure(*, form: str = "auto", level: str = "info") -> None:
         logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _told(words: Words) -> structlog.typing.Processor:
+    plain = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+
+    def render(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        return words(event) or plain(logger, method, event)
+
+    return render
 
 
 def fan_out(*subscribers: Emit) -> Emit:

@@ -73,15 +73,18 @@ def started(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = N
             process.wait()
 
 
-def on_a_terminal(*arguments: str | Path, cwd: Path) -> tuple[int, str]:
-    """Run the installed command with a terminal as its output: (exit code, what the terminal got)."""
+def on_a_terminal(
+    *arguments: str | Path, cwd: Path, columns: int = 120, answers: str = "", env: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Run the installed command on a terminal where somebody has typed the answers: (exit code, what the terminal got)."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    os.write(ours, answers.encode())
     out = bytearray()
     with subprocess.Popen(
         [COMMAND, *map(str, arguments)],
         cwd=cwd,
-        env=environment({"TERM": "xterm"}),
+        env=environment({"TERM": "xterm", "COLUMNS": str(columns), **(env or {})}),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

@@ -30,6 +30,7 @@ COMMANDS = [
     if (words := shlex.split(line, comments=True))
 ]
 DEMO, TEST, INSTALL, RUN = "make demo", "make test", "python3 -m pip install .", "artifact-sync run"
+AUDIT = "artifact-sync audit"
 
 
 def mapped(text: str, gitlab: Simulated) -> str:
@@ -56,7 +57,7 @@ def shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_special_commands_are_there():
     """The commands that are treated specially stand in the README as they are treated."""
-    assert {DEMO, TEST, INSTALL, RUN} <= set(COMMANDS)
+    assert {DEMO, TEST, INSTALL, RUN, AUDIT} <= set(COMMANDS)
     assert len(COMMANDS) >= 10
 
 
@@ -110,7 +111,8 @@ def test_the_other_commands_run_in_their_order(tmp_path):
                     assert daemon.returncode == 0
                 continue
             done = shell(mapped(command, gitlab), tmp_path)
-            assert done.returncode == 0, (command, done)
+            # The simulated company goes on working: a release may have come since the last pass.
+            assert done.returncode in ({0, 5} if command == AUDIT else {0}), (command, done)
     published = {path.parent.parent.parent.name for path in (tmp_path / "releases" / "tree").rglob("SHA256SUMS")}
     assert {"v1.0.0", "v1.1.0", "v0.9.0"} <= published
     assert "main" not in published

@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.harness import TOKEN, artifact_sync, configuration, simulated_gitlab
 
-COMMANDS = ("run", "sync", "plan", "explain", "check", "status", "config", "demo")
+COMMANDS = ("run", "sync", "plan", "explain", "check", "status", "audit", "keeps", "config", "demo")
 EXAMPLES = sorted(Path("config").resolve().glob("*.yaml"))
 
 
@@ -20,7 +20,9 @@ def free_port() -> int:
     return port
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS), ("config", "show"), ("config", "schema")])
+@pytest.mark.parametrize(
+    "command", [(), *((name,) for name in COMMANDS), ("config", "show"), ("config", "schema"), ("keeps", "release")]
+)
 def test_help(tmp_path, command):
     """Every command explains itself with --help, and the first line says how it is called."""
     ran = artifact_sync(*command, "--help", cwd=tmp_path)
@@ -134,7 +136,7 @@ def test_there_are_three_examples():
 def test_an_unreachable_gitlab_is_3(tmp_path):
     """Nobody listens there: 3, and the error names the request."""
     configuration(tmp_path, f"http://127.0.0.1:{free_port()}")
-    for command in ("sync", "plan", "check"):
+    for command in ("sync", "plan", "check", "audit"):
         ran = artifact_sync(command, cwd=tmp_path, timeout=120)
         assert ran.code == 3, (command, ran)
         assert "/api/v4/" in ran.out + ran.err
@@ -144,7 +146,7 @@ def test_a_refused_token_is_3(tmp_path):
     """A token that GitLab does not know: 3, said without the token."""
     with simulated_gitlab("jobs:1") as gitlab:
         configuration(tmp_path, gitlab.url)
-        for command in ("sync", "plan", "check"):
+        for command in ("sync", "plan", "check", "audit"):
             ran = artifact_sync(command, cwd=tmp_path, env={"GITLAB_TOKEN": "glpat-wrong-token"})
             assert ran.code == 3, (command, ran)
             assert "401" in ran.out + ran.err

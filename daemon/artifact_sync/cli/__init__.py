@@ -6,6 +6,7 @@ import click
 
 from artifact_sync.cli.commands import root
 from artifact_sync.cli.failure import report
+from artifact_sync.cli.notices import notice
 from artifact_sync.cli.output import CLOSED, patient_output
 from artifact_sync.observe import configure
 
@@ -14,7 +15,7 @@ __all__ = ["main"]
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code; ``argv`` is without the program's name."""
-    configure(form="console", level="warning")
+    configure(form="console", level="warning", words=notice)
     with patient_output() as output:
         code = _run(argv)
     return CLOSED if output.gone and code == 0 else code

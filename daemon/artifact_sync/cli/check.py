@@ -41,7 +41,7 @@ def command(config_path: Path | None, *, selection: Selection, offline: bool, as
             tell(finding)
         failed = [finding for finding in findings if finding.level is Level.FAIL]
         if as_json:
-            print(dumps({"ok": not failed, "findings": findings}))
+            print(dumps({"ok": not failed, "findings": [finding.facts() for finding in findings]}))
         return max((finding.exit_code for finding in failed), default=0)
 
     return finish(supervise(work))
@@ -55,9 +55,12 @@ async def _look(config_path: Path | None, selection: Selection, *, offline: bool
         return
     rules = count(len(settings.compiled_rules), "rule")
     yield Finding.ok("configuration", f"{rules}: {', '.join(rule.name for rule in settings.compiled_rules)}")
+    usable = True
     for finding in checks_local.look(settings):
         yield finding
-    if not offline:
+        # Without its token GitLab is not asked: every answer would be about the token, once more.
+        usable = usable and not (finding.subject == checks_local.TOKEN and finding.level is Level.FAIL)
+    if usable and not offline:
         async for finding in _remote(settings):
             yield finding
 

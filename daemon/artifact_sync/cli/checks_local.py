@@ -1,4 +1,4 @@
-"""What `check` can tell without GitLab: the store's disk, its lock, and the state's place."""
+"""What `check` can tell without GitLab: where the token comes from, the store's disk, its lock, and the state's place."""
 
 from __future__ import annotations
 
@@ -7,29 +7,51 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from artifact_sync import app
 from artifact_sync.cli.finding import Finding
 from artifact_sync.cli.holder import holder
 from artifact_sync.cli.words import size
-from artifact_sync.config import Settings
-from artifact_sync.errors import NoSpace, StateError, StoreError
+from artifact_sync.config import Settings, Token
+from artifact_sync.errors import CredentialRefused, NoSpace, StateError, StoreError
 from artifact_sync.store.layout import LOCK
 
-__all__ = ["look"]
+__all__ = ["TOKEN", "look"]
+
+#: The subject of what is found about the source of gitlab.token.
+TOKEN = "token source"  # noqa: S105 - a heading
 
 
 def look(settings: Settings) -> Iterator[Finding]:
-    """The findings about the store and the state. Nothing is written, no folder is made."""
+    """The findings about the tokens' sources, the store and the state. Nothing is written, no folder is made."""
+    yield _source(TOKEN, settings.gitlab.token)
+    if settings.gitlab.keep_token is not None:
+        yield _source("keep token source", settings.gitlab.keep_token)
     yield _folder(settings)
     yield _space(settings)
     yield _lock(settings.store_path / LOCK)
     yield _state(settings)
 
 
+def _source(subject: str, token: Token) -> Finding:
+    """Whether a token is there; what it is good for, only GitLab can say."""
+    if token.kind == "none":
+        return Finding.ok(subject, "none is asked for (kind: none)")
+    try:
+        app.token_source(token).current()
+    except CredentialRefused as error:
+        return Finding.fail(subject, error)
+    if token.file is not None:
+        return Finding.ok(subject, f"file {token.file}")
+    if token.credential is not None:
+        return Finding.ok(subject, f"systemd credential {token.credential}")
+    return Finding.ok(subject, f"variable {token.env or 'GITLAB_TOKEN'}")
+
+
 def _folder(settings: Settings) -> Finding:
     path = settings.store_path
     there = _existing(path)
     if path.exists() and not path.is_dir():
-        return Finding.fail("store", StoreError(f"{path} is no folder", hint="Name another store.path."))
+        return Finding.fail("store", StoreError(f"{path} is a file, not a folder", hint="Name another store.path."))
     if not os.access(there, os.W_OK | os.X_OK):
         hint = "Give this user the right to write there, or name another store.path."
         return Finding.fail("store", StoreError(f"{there} cannot be written by this user", hint=hint))

@@ -14,10 +14,12 @@ __all__ = ["root"]
 _COMMANDS = {
     "run": "The daemon: follow GitLab and mirror what the rules select.",
     "sync": "One complete pass, then exit.",
-    "plan": "What a pass would fetch and keep, and why; changes nothing.",
-    "explain": "Which rule takes a job, and which conditions fail in the others.",
+    "plan": "What a pass would fetch and keep, why, and how long it takes; changes nothing.",
+    "explain": "What became of a job, which rule takes it, and which conditions fail in the others.",
     "check": "Configuration, GitLab, token, rights, disk: what is wrong, and the cure.",
     "status": "Backlog, what is at risk, last errors, projects, keeps.",
+    "audit": "List GitLab completely, and prove that nothing selected is missing.",
+    "keeps": "What was kept in GitLab, and why; release one again.",
     "config": "The configuration: its schema, and what is in effect.",
     "demo": "A simulated GitLab and a daemon that mirrors it, in one command.",
 }

@@ -32,7 +32,7 @@ gitlab:
   token: {{env: {token}}}
 store: {{path: ., min_free: 200MiB}}
 state: {{path: demo.db}}
-poll: {{interval: 2s}}
+poll: {{interval: 2s, max_interval: 4s}}
 rules:
   - name: releases                # every release, but no release candidate
     projects: ["acme/**"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from artifact_sync.errors import ArtifactSyncError
+from artifact_sync.errors import ArtifactSyncError, ConfigError
 
 __all__ = ["INTERRUPTED", "report"]
 
@@ -38,6 +38,12 @@ def report(error: BaseException) -> int | None:
 
 
 def _words(error: ArtifactSyncError | click.ClickException) -> tuple[str, str]:
+    if isinstance(error, ConfigError):
+        from artifact_sync.config import ConfigProblems  # noqa: PLC0415 - takes long; who raised it has imported it already
+
+        if isinstance(error, ConfigProblems) and len(error.problems) == 1:
+            (problem,) = error.problems
+            return str(problem).removesuffix(f"; {problem.cure}"), f"{problem.cure[:1].upper()}{problem.cure[1:]}."
     if isinstance(error, ArtifactSyncError):
         # One problem a line (configuration): the list begins on a line of its own.
         what = str(error)

@@ -29,6 +29,15 @@ class Finding:
     #: Of the whole command, if this fails.
     exit_code: int = 1
 
+    def facts(self) -> dict[str, object]:
+        """For programs: only what this finding has."""
+        facts: dict[str, object] = {"level": self.level, "subject": self.subject, "text": self.text}
+        if self.cure:
+            facts["cure"] = self.cure
+        if self.level is Level.FAIL:
+            facts["exit_code"] = self.exit_code
+        return facts
+
     @classmethod
     def ok(cls, subject: str, text: str) -> Finding:
         """Nothing to do."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -11,11 +12,28 @@ import msgspec
 from artifact_sync.errors import StoreError
 from artifact_sync.store.lock import Holder
 
-__all__ = ["holder"]
+__all__ = ["Worker", "holder"]
 
 
-def holder(path: Path) -> str | None:
-    """Who holds the lock file, in words; None if nobody does, or there is none.
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The process that holds a store; None inside: it has not said who it is."""
+
+    known: Holder | None
+
+    def __str__(self) -> str:
+        if self.known is None:
+            return "a process that has not said who it is"
+        return f"process {self.known.pid} on {self.known.host} ({self.known.command}), since {self.known.since}"
+
+    @property
+    def name(self) -> str:
+        """In few words."""
+        return "that process" if self.known is None else f"process {self.known.pid}"
+
+
+def holder(path: Path) -> Worker | None:
+    """Who holds the lock file; None if nobody does, or there is none.
 
     Takes a shared lock for a moment; a daemon that starts just then tries again for a second, so that it is not refused.
     Raises StoreError where the lock cannot be looked at.
@@ -29,7 +47,7 @@ def holder(path: Path) -> str | None:
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _name(fd)
+        return Worker(_named(fd))
     except OSError as error:
         hint = "The store must lie on a filesystem with locks: a local one, or NFS with its lock service."
         raise StoreError(f"{path}: {error.strerror}", hint=hint) from error
@@ -38,9 +56,8 @@ def holder(path: Path) -> str | None:
     return None
 
 
-def _name(fd: int) -> str:
+def _named(fd: int) -> Holder | None:
     try:
-        found = msgspec.json.decode(os.pread(fd, 4096, 0).split(b"\n")[0], type=Holder)
+        return msgspec.json.decode(os.pread(fd, 4096, 0).split(b"\n")[0], type=Holder)
     except (OSError, msgspec.DecodeError):
-        return "a process that has not said who it is"
-    return f"process {found.pid} on {found.host} ({found.command}), since {found.since}"
+        return None

@@ -42,8 +42,9 @@ def line(event: events.Event, *, verbose: bool = False) -> str | None:  # noqa: 
             words = _KEEP_WORDS[event.result]
             return f"keep      {event.project} {event.job} #{event.job_id}: {words}{until} (rule {event.rule}){detail}"
         case events.Audited():
-            missing = f"{event.missing} of them missing, fetched now" if event.missing else "none of them missing"
-            return f"audited   {event.path}: {count(event.jobs, 'job')}, {event.selected} selected, {missing}"
+            missing = f"{event.missing} missed, wanted now" if event.missing else "none missed"
+            ahead = f", {event.ahead} new" if event.ahead else ""
+            return f"audited   {event.path}: {count(event.jobs, 'job')}, {event.selected} selected, {missing}{ahead}"
         case events.Recovered():
             return _recovered(event)
         case events.Stopping():

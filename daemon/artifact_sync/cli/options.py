@@ -146,6 +146,12 @@ def _quick(config_path: Path | None, selection: Selection) -> config.Settings:
         raise UsageError(
             f"{' and '.join(_OPTIONS[name] for name in sources)} exclude each other", hint="Name one source."
         )
+    into = Path(selection.into or "mirror")
+    if into.exists() and not into.is_dir():
+        raise UsageError(
+            f"--into: {into} is a file, not a folder",
+            hint="Name a folder for the store; it is made where it is missing.",
+        )
     concurrency = selection.concurrency
     return config.quick(
         url=selection.url or "",
@@ -153,7 +159,7 @@ def _quick(config_path: Path | None, selection: Selection) -> config.Settings:
         refs=selection.refs,
         jobs=selection.jobs,
         statuses=selection.statuses,
-        into=selection.into or "mirror",
+        into=into,
         token_file=selection.token_file,
         token_env=selection.token_env,
         no_token=selection.no_token,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import click
 
 from artifact_sync import app
+from artifact_sync.cli.estimate import Estimate, Forecast
 from artifact_sync.cli.jsonl import dumps
 from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
 from artifact_sync.cli.process import finish, supervise
-from artifact_sync.cli.words import ago, count, one_line, size
+from artifact_sync.cli.words import ago, count, one_line, size, span
 from artifact_sync.core.model import Project
 from artifact_sync.engine import Planned, planned, resolve
 from artifact_sync.errors import CredentialRefused, RemoteError
@@ -27,6 +29,7 @@ class _Totals:
     mirrored: int = 0
     keeps: int = 0
     problems: list[RemoteError] = field(default_factory=list)
+    estimate: Estimate = field(default_factory=Estimate)
 
 
 @click.command("plan")
@@ -42,11 +45,24 @@ def command(config_path: Path | None, *, selection: Selection, as_json: bool) ->
         async with app.read(settings) as reading:
             resolved = await resolve(reading.remote, reading.rules)
             totals.problems += resolved.failures.values()
+            totals.estimate.found = len(resolved.projects)
             for project in resolved.projects.values():
                 await _project(project, reading, totals, as_json=as_json)
+            watched = (await reading.state.summary()).watched_pipelines
         if totals.problems and not resolved.projects:
             raise totals.problems[0]
-        _summary(totals, as_json=as_json)
+        requests = settings.gitlab.requests
+        forecast = totals.estimate.forecast(
+            reading.rules,
+            watched=watched,
+            now=reading.clock.now(),
+            per_minute=requests.per_minute,
+            keep_share=requests.keep_share,
+        )
+        if as_json:
+            print(dumps({"event": "summary", **_summary_facts(totals, forecast)}))
+        else:
+            print("\n".join(_summary(totals, forecast, per_minute=requests.per_minute)))
         return 1 if totals.problems else 0
 
     return finish(supervise(work))
@@ -60,6 +76,7 @@ async def _project(project: Project, reading: app.Reading, totals: _Totals, *, a
         clock=reading.clock,
         rules=reading.rules,
         policy=reading.policy,
+        survey=totals.estimate.survey,
     )
     try:
         async for plan in coming:
@@ -69,6 +86,7 @@ async def _project(project: Project, reading: app.Reading, totals: _Totals, *, a
             totals.fetched += 1
             totals.size += plan.size or 0
             totals.keeps += len(plan.keeps)
+            totals.estimate.add(plan)
             print(
                 dumps({"event": "planned", **_facts(plan)}) if as_json else _line(plan, reading.clock.now()), flush=True
             )
@@ -106,19 +124,55 @@ def _line(plan: Planned, now: datetime) -> str:
     if transfer.deadline is not None:
         facts.append(f"expires {ago(transfer.deadline, now)}")
     if plan.keeps:
-        facts.append(f"is kept {ago(min(keep.due_at for keep in plan.keeps), now)} if it is not mirrored by then")
+        due = min(keep.due_at for keep in plan.keeps)
+        when = ago(due, now) if due > now else "at once"
+        always = "" if any(keep.always for keep in plan.keeps) else " if it is not mirrored by then"
+        facts.append(f"is kept {when}{always}")
     return one_line(f"fetch  {job} ({'; '.join(facts)}) -> {transfer.dest}")
 
 
-def _summary(totals: _Totals, *, as_json: bool) -> None:
-    if as_json:
-        problems = [str(problem) for problem in totals.problems]
-        facts = {"fetch": totals.fetched, "size": totals.size, "mirrored": totals.mirrored, "problems": problems}
-        print(dumps({"event": "summary", **facts}))
-        return
+def _summary_facts(totals: _Totals, forecast: Forecast) -> dict[str, object]:
+    return {
+        "fetch": totals.fetched,
+        "size": totals.size,
+        "mirrored": totals.mirrored,
+        "jobs": totals.estimate.survey.jobs,
+        "keeps": totals.keeps,
+        "requests": {
+            "projects": forecast.projects,
+            "pages": forecast.pages,
+            "pipelines": forecast.pipelines,
+            "downloads": forecast.downloads,
+            "keeps": forecast.keeps,
+            "total": forecast.requests,
+        },
+        "seconds": forecast.seconds,
+        "history": {"requests": forecast.history, "seconds": forecast.history_seconds},
+        "problems": [str(problem) for problem in totals.problems],
+    }
+
+
+def _summary(totals: _Totals, forecast: Forecast, *, per_minute: float) -> Iterator[str]:
     for problem in totals.problems:
-        print(one_line(f"failed {problem}" + (f" (hint: {problem.hint})" if problem.hint else "")))
-    print(
+        yield one_line(f"failed {problem}" + (f" (hint: {problem.hint})" if problem.hint else ""))
+    yield (
         f"A pass would fetch {count(totals.fetched, 'job')} ({size(totals.size)}); {count(totals.mirrored, 'job')} mirrored"
         f" already, {count(totals.keeps, 'keep')} to be scheduled. Nothing was changed."
     )
+    parts = (
+        (forecast.projects, "to find the projects"),
+        (forecast.pages, "for pages of jobs"),
+        (forecast.pipelines, "for pipelines that move"),
+        (forecast.downloads, "downloads"),
+        (forecast.keeps, "for keeps"),
+    )
+    listed = ", ".join(f"{number:,} {what}" for number, what in parts if number)
+    yield (
+        f"It would take {count(forecast.requests, 'request')} to GitLab ({listed}): at least {span(forecast.seconds)} at"
+        f" gitlab.requests.per_minute {per_minute:g}."
+    )
+    if forecast.history:
+        yield (
+            f"{count(forecast.history, 'request')} of them, {span(forecast.history_seconds)}, are for history, which the daemon"
+            " walks newest first, below what is new."
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -11,12 +12,14 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 
 from artifact_sync.cli.lines import line
 from artifact_sync.cli.words import one_line
@@ -26,6 +29,11 @@ from artifact_sync.errors import Outcome
 __all__ = ["Bars"]
 
 _WIDTH = 44
+#: Columns of the terminal below which the bar, and then the speed, is left out: a row that wraps cannot be drawn over.
+_WITH_BAR, _WITH_SPEED = 100, 72
+#: What every row has beside its name: spinner, bytes, remaining time, and the gaps.
+_BESIDE = 34
+_LEAST = 8
 
 
 class Bars:
@@ -34,16 +42,7 @@ class Bars:
     def __init__(self, console: Console | None = None, *, verbose: bool = False) -> None:
         self._console = console or Console()
         self._verbose = verbose
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(compact=True),
-            console=self._console,
-            transient=True,
-        )
+        self._progress = Progress(*_columns(self._console.width), console=self._console, transient=True)
         self._bars: dict[int, TaskID] = {}
         self._received: dict[int, int] = {}
         self._total: TaskID | None = None
@@ -102,3 +101,22 @@ class Bars:
             total=max(self._expected, completed) or None,
             description=f"total, {self._ended} of {max(self._found, self._ended)} mirrored",
         )
+
+
+def _columns(width: int) -> Iterator[ProgressColumn]:
+    """As many as the terminal has room for. None wraps: what is too long is cut."""
+    yield SpinnerColumn(table_column=_whole())
+    room = max(_LEAST, min(_WIDTH, width - _BESIDE))
+    yield TextColumn(
+        "{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", max_width=room)
+    )
+    if width >= _WITH_BAR:
+        yield BarColumn(bar_width=24, table_column=_whole())
+    yield DownloadColumn(binary_units=True, table_column=_whole())
+    if width >= _WITH_SPEED:
+        yield TransferSpeedColumn(table_column=_whole())
+    yield TimeRemainingColumn(compact=True, table_column=_whole())
+
+
+def _whole() -> Column:
+    return Column(no_wrap=True, overflow="crop")

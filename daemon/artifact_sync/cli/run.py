@@ -9,6 +9,7 @@ import click
 
 from artifact_sync import __version__, app
 from artifact_sync.cli import sandbox
+from artifact_sync.cli.notices import notice
 from artifact_sync.cli.options import config_option, json_option, load_settings, moved_option, verbose_option
 from artifact_sync.cli.process import Stopped, supervise
 from artifact_sync.cli.reporter import reporter
@@ -27,7 +28,7 @@ def command(config_path: Path | None, *, moved: bool, as_json: bool, verbose: bo
     """Run the daemon: follow GitLab and mirror what the rules select, until SIGTERM or Ctrl-C."""
     settings = load_settings(config_path)
     sandbox.refuse(settings.store_path)
-    configure(form=settings.log.format, level="debug" if verbose else settings.log.level)
+    configure(form=settings.log.format, level="debug" if verbose else settings.log.level, words=notice)
     with reporter(as_json=as_json, verbose=verbose, daemon=True) as tell:
 
         async def work() -> int:

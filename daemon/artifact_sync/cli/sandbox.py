@@ -52,7 +52,7 @@ def _is_ours(marker: Path) -> bool:
 def _empty(folder: Path) -> None:
     hint = "Name a folder that does not exist yet: artifact-sync demo --into another-folder"
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder", hint=hint)
+        raise UsageError(f"{folder} is a file, not a folder", hint=hint)
     entries = {entry.name: entry for entry in folder.iterdir()}
     if not entries:
         return

@@ -9,7 +9,9 @@ import click
 
 from artifact_sync import app
 from artifact_sync.cli import sandbox
+from artifact_sync.cli.holder import holder
 from artifact_sync.cli.jsonl import dumps
+from artifact_sync.cli.notices import notice
 from artifact_sync.cli.options import (
     Selection,
     config_option,
@@ -25,7 +27,9 @@ from artifact_sync.cli.words import count, size
 from artifact_sync.core.events import Discovered, Event, Kept, Stopping
 from artifact_sync.core.model import KeepResult
 from artifact_sync.engine import SyncReport
+from artifact_sync.errors import StoreLocked
 from artifact_sync.observe import configure, fan_out
+from artifact_sync.store.layout import LOCK
 
 __all__ = ["command"]
 
@@ -49,13 +53,16 @@ def command(
     settings = load_settings(config_path, selection)
     sandbox.refuse(settings.store_path)
     if verbose:
-        configure(level="debug")
+        configure(level="debug", words=notice)
     with reporter(as_json=as_json, verbose=verbose) as tell:
         seen = _Seen()
 
         async def work() -> int:
-            async with app.build(settings, emit=fan_out(seen, tell), moved=moved) as engine:
-                report = await engine.sync()
+            try:
+                async with app.build(settings, emit=fan_out(seen, tell), moved=moved) as engine:
+                    report = await engine.sync()
+            except StoreLocked as error:
+                raise _busy(error, settings.store_path / LOCK) from error
             if as_json:
                 print(dumps({"event": "summary", "at": datetime.now(UTC), **_facts(report, seen)}), flush=True)
             else:
@@ -65,6 +72,14 @@ def command(
             return _FAILED if report.failed or report.problems else 0
 
         return finish(supervise(work, on_stop=lambda number: tell(Stopping(reason=number.name))))
+
+
+def _busy(error: StoreLocked, lock: Path) -> StoreLocked:
+    """The same error with what helps somebody who wants one pass."""
+    who = holder(lock)
+    if who is None:
+        return StoreLocked(str(error), hint="It has ended by now: try again.")
+    return StoreLocked(str(error), hint=f"Wait for it, or end {who.name}. A daemon does by itself what a sync does.")
 
 
 class _Seen:

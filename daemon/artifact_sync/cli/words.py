@@ -51,7 +51,13 @@ def ago(then: datetime | None, now: datetime) -> str:
 
 def moment(then: datetime | None) -> str:
     """A moment in UTC to the second; ``never`` for None."""
-    return "never" if then is None else f"{then.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if then is None:
+        return "never"
+    try:
+        return f"{then.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except OverflowError:
+        # In the first and the last hours of the calendar UTC may lie outside it.
+        return then.isoformat(sep=" ", timespec="seconds")
 
 
 def count(number: int, one: str, many: str = "") -> str:

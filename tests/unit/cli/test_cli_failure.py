@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import click
 import pytest
 
-from artifact_sync import errors
+from artifact_sync import config, errors
 from artifact_sync.cli.failure import report
 
 
@@ -38,6 +38,32 @@ def test_error_and_hint_are_said(capsys):
     """What happened and what to do stand on lines of their own on standard error."""
     report(errors.StoreLocked("process 12 works on ./mirror", hint="stop it first"))
     assert capsys.readouterr().err == "error: process 12 works on ./mirror\nhint: stop it first\n"
+
+
+def test_one_problem_of_a_configuration_is_an_error_and_its_cure(capsys):
+    """One problem: what is wrong and where, and what to write as the hint."""
+    with pytest.raises(errors.ConfigError) as wrong:
+        config.loads(
+            "version: 1\ngitlab: {url: x.example}\nstore: {path: m}\nrules: [{name: a, projects: [a/b]}]\n", "c.yaml"
+        )
+    assert report(wrong.value) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: c.yaml:2:15: gitlab.url: ")
+    assert hint.startswith("hint: Write ")
+    assert hint.endswith(".")
+
+
+def test_several_problems_of_a_configuration_are_a_list(capsys):
+    """Several problems: a line each, and the hint tells how to read them."""
+    with pytest.raises(errors.ConfigError) as wrong:
+        config.loads(
+            "version: 1\ngitlab: {url: x.example}\nstore: {path: 3}\nrules: [{name: a, projects: [a/b]}]\n", "c.yaml"
+        )
+    report(wrong.value)
+    first, *problems, hint = capsys.readouterr().err.splitlines()
+    assert first == "error: "
+    assert len(problems) == 2
+    assert hint == "hint: Each line says what to write instead; nothing was started."
 
 
 def test_several_errors_are_said_once_and_the_gravest_counts(capsys):

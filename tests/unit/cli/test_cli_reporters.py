@@ -125,3 +125,38 @@ def test_bars_do_not_take_names_for_markup():
     with Bars(Console(file=out, force_terminal=True, width=120, color_system=None)) as tell:
         tell(events.Stopping(reason="[red]x[/red]"))
     assert "[red]x[/red]" in out.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_bars_do_not_wrap(width):
+    """Each running transfer is one row of the terminal, however narrow it is and whatever its name."""
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=width, color_system=None)
+    with Bars(console) as tell:
+        for number in range(3):
+            tell(
+                events.TransferStarted(
+                    transfer_id=number,
+                    project="a-group/with-a-long-path/app",
+                    job_id=number,
+                    job="package: [linux, x86_64]",
+                    ref="refs/merge-requests/123/head",
+                    dest="d",
+                    total=3 << 30,
+                )
+            )
+            tell(events.Received(transfer_id=number, received=1 << 30))
+        rows = console.render_lines(tell._progress.get_renderable(), pad=False)
+        shown = ["".join(segment.text for segment in row).rstrip() for row in rows]
+    assert len(shown) == 4
+    assert all(len(text) <= width for text in shown)
+    # Cut, never folded: the bytes are on the row of their transfer.
+    if width >= 60:
+        assert all("1.0/3.0 GiB" in text for text in shown[1:])
+
+
+def test_an_audit_says_what_was_missed():
+    """What discovery missed is told apart from what it had not come to."""
+    seen = events.Audited(project_id=1, path="group/app", jobs=100, selected=3, missing=0, ahead=2)
+    assert line(seen) == "audited   group/app: 100 jobs, 3 selected, none missed, 2 new"
+    assert line(EVENTS[-3]) == "audited   group/app: 100 jobs, 3 selected, 1 missed, wanted now"

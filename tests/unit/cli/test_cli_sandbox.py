@@ -50,7 +50,7 @@ def test_a_stranger_beside_a_demo_is_refused(tmp_path):
 def test_a_file_is_refused(tmp_path):
     """A file in the folder's place is refused."""
     (tmp_path / "x").write_text("mine")
-    with pytest.raises(UsageError, match="no folder"):
+    with pytest.raises(UsageError, match="is a file, not a folder"):
         sandbox.prepare(tmp_path / "x", "version: 1\n")
 
 

@@ -1,6 +1,6 @@
 """Figures as people read them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -57,3 +57,12 @@ def test_counts_and_rates():
     assert [words.count(n, "job") for n in (1, 2, 20000)] == ["1 job", "2 jobs", "20,000 jobs"]
     assert words.rate(2048, 2) == "1.0 KiB/s"
     assert words.rate(2048, 0) == ""
+
+
+@pytest.mark.parametrize("year", [1, 1970, 9999])
+@pytest.mark.parametrize("hours", [-14, 0, 14])
+def test_every_moment_can_be_shown(year, hours):
+    """Also those whose UTC lies outside the calendar."""
+    zone = timezone(timedelta(hours=hours))
+    for then in (datetime(year, 1, 1, tzinfo=zone), datetime(year, 12, 31, 23, 59, 59, tzinfo=zone)):
+        assert str(year)[:3] in words.moment(then) or "1969" in words.moment(then)

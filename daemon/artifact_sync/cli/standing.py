@@ -1,0 +1,48 @@
+"""How a job stands in GitLab, in the mirror and in the ledger, each in a line."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from artifact_sync.cli.words import ago, count, moment, size
+from artifact_sync.core.model import Job
+from artifact_sync.ports import KeepEntry, QueuedTransfer, TransferState
+
+__all__ = ["keep_words", "mirror_words", "remote_words"]
+
+
+def remote_words(job: Job, now: datetime) -> str:
+    """As GitLab has it."""
+    archive = f"archive of {size(job.archive.size)}" if job.archive else "no archive"
+    if job.artifacts_expire_at:
+        verb = "expires" if job.artifacts_expire_at > now else "expired"
+        archive += f", {verb} {ago(job.artifacts_expire_at, now)}"
+    elif job.archive:
+        archive += ", does not expire"
+    return f"{job.status}, {job.ref_type.value.replace('_', ' ')} pipeline, {archive}"
+
+
+def mirror_words(queued: QueuedTransfer, now: datetime) -> str:
+    """As the state has it."""
+    transfer = queued.transfer
+    where = f"-> {transfer.dest} (rules {', '.join(transfer.rules)})"
+    if queued.state is TransferState.PUBLISHED:
+        total = size(sum(file.size for file in queued.files))
+        return f"published {moment(queued.published_at)}, {count(len(queued.files), 'file')}, {total} {where}"
+    facts = [str(queued.state)]
+    if queued.published_at is not None:
+        facts.append(f"published before, {moment(queued.published_at)}")
+    if queued.error:
+        facts.append(f"{count(queued.attempts, 'attempt')}, the last: {queued.outcome}: {queued.error}")
+    if queued.next_attempt_at is not None and queued.next_attempt_at > now:
+        facts.append(f"next try {ago(queued.next_attempt_at, now)}")
+    return f"{', '.join(facts)} {where}"
+
+
+def keep_words(entry: KeepEntry) -> str:
+    """A line of the ledger, without whose it is."""
+    expiry = f", would have expired {moment(entry.expire_at)}" if entry.expire_at else ""
+    detail = f" ({entry.detail})" if entry.detail else ""
+    # The reason of a keep repeats the expiry for programs.
+    reason = entry.reason.partition(", and expires ")[0]
+    return f"{entry.result} {moment(entry.at)} for rule {entry.rule}: {reason}{expiry}{detail}"
