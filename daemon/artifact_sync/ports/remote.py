@@ -1,0 +1,169 @@
+"""GitLab, as the engine uses it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Generic, Protocol, TypeVar
+
+from artifact_sync.core.model import Item, Job, Pipeline, Project, TriggerJob
+
+__all__ = ["Body", "Page", "Priority", "Remote", "ServerVersion", "Source", "TokenInfo"]
+
+T = TypeVar("T")
+
+
+class Priority(IntEnum):
+    """Who goes first when the request budget is short. KEEP also owns a share that nothing else may use."""
+
+    KEEP = 0
+    DOWNLOAD = 1
+    POLL = 2
+    BACKFILL = 3
+    AUDIT = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """One page of a list. ``next`` resumes behind it, also after a restart; None: that was the last page.
+
+    ``undecodable`` counts entries whose JSON could not be understood; they are left out of ``items``.
+    """
+
+    items: tuple[T, ...]
+    next: str | None
+    undecodable: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What to download: one item of one job."""
+
+    project_id: int
+    job_id: int
+    item: Item
+
+
+class Body(Protocol):
+    """An accepted answer to a download, whose status, redirects and ranges have been judged already."""
+
+    @property
+    def offset(self) -> int:
+        """Where the bytes continue: 0 when they start over, else exactly the offset that was asked for."""
+
+    @property
+    def total(self) -> int | None:
+        """Full size of the entity in bytes (not of the rest), where the server says; None for a chunked answer."""
+
+    @property
+    def etag(self) -> str | None:
+        """The strong ETag with its quotes, or None (a weak one is reported as None)."""
+
+    @property
+    def source(self) -> str:
+        """scheme://host/path that answered at last, without query or credentials."""
+
+    @property
+    def content_type(self) -> str:
+        """As the server has it; empty where it says none."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes as they arrive, at most 256 KiB each.
+
+        Raises Transient when the connection breaks, ends short of Content-Length, or is silent for the timeout.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerVersion:
+    """GET /version."""
+
+    version: str
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenInfo:
+    """GET /personal_access_tokens/self. Empty where the token's kind has no such call."""
+
+    name: str = ""
+    scopes: tuple[str, ...] = ()
+    active: bool = True
+    expires_at: datetime | None = None
+
+
+class Remote(Protocol):
+    """GitLab's API as the engine uses it.
+
+    Every call waits for the request budget, retries Transient answers with full jitter a bounded number of times, and
+    raises: Transient (still failing), Throttled, CredentialRefused, Denied, NotFound, Refused.
+    """
+
+    async def version(self) -> ServerVersion:
+        """GET /version."""
+
+    async def token(self) -> TokenInfo:
+        """GET /personal_access_tokens/self; an empty TokenInfo for job tokens, or with no token."""
+
+    async def project(self, path_or_id: str | int) -> Project:
+        """GET /projects/:id, following the 301 of a moved project."""
+
+    def group_projects(self, group: str | int) -> AsyncIterator[Page[Project]]:
+        """GET /groups/:id/projects with subgroups, archived ones included, shared ones not."""
+
+    def projects(self) -> AsyncIterator[Page[Project]]:
+        """GET /projects: every project that this token sees, by ascending id."""
+
+    def project_jobs(
+        self, project_id: int, *, resume: str | None = None, priority: Priority = Priority.POLL
+    ) -> AsyncIterator[Page[Job]]:
+        """GET /projects/:id/jobs, newest id first. ``resume`` is an earlier page's ``next``."""
+
+    def pipelines(
+        self,
+        project_id: int,
+        *,
+        updated_after: datetime | None = None,
+        source: str | None = None,
+        priority: Priority = Priority.POLL,
+    ) -> AsyncIterator[Page[Pipeline]]:
+        """GET /projects/:id/pipelines. Child pipelines are listed only with ``source="parent_pipeline"``."""
+
+    def pipeline_jobs(
+        self, project_id: int, pipeline_id: int, *, include_retried: bool = False, priority: Priority = Priority.POLL
+    ) -> AsyncIterator[Page[Job]]:
+        """GET /projects/:id/pipelines/:pipeline_id/jobs."""
+
+    def trigger_jobs(
+        self, project_id: int, pipeline_id: int, *, priority: Priority = Priority.POLL
+    ) -> AsyncIterator[Page[TriggerJob]]:
+        """GET /projects/:id/pipelines/:pipeline_id/trigger_jobs (19.2), or its older name ``bridges``."""
+
+    async def job(self, project_id: int, job_id: int, *, priority: Priority = Priority.POLL) -> Job:
+        """GET /projects/:id/jobs/:job_id."""
+
+    async def keep(self, project_id: int, job_id: int) -> Job:
+        """POST /projects/:id/jobs/:job_id/artifacts/keep with the keep token where there is one, at Priority.KEEP.
+
+        NotFound means no archive or already past its expiry; Denied may mean maintenance. Not retried blindly.
+        """
+
+    async def delete_artifacts(self, project_id: int, job_id: int) -> None:
+        """DELETE /projects/:id/jobs/:job_id/artifacts with the keep token where there is one. Not retried blindly."""
+
+    def open(
+        self, source: Source, *, offset: int = 0, etag: str | None = None, total: int | None = None
+    ) -> AbstractAsyncContextManager[Body]:
+        """Start a download at Priority.DOWNLOAD, following redirects by hand with no credential off-origin.
+
+        With ``offset`` it asks for the rest with Range and If-Range (``etag``, strong) and accepts only the exact
+        range of the same entity of ``total`` bytes; anything else yields a Body at offset 0. Asks GitLab again each
+        time, because signed URLs live for minutes. Raises as the class says; a redirect to the sign-in page
+        is CredentialRefused.
+        """
+
+
+# --- The store --------------------------------------------------------------------------------------------------------

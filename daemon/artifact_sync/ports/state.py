@@ -1,0 +1,119 @@
+"""What must survive a restart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from artifact_sync.core.model import KeepDue, Transfer
+from artifact_sync.ports.records import (
+    KeepEntry,
+    PartRecord,
+    Progress,
+    QueuedTransfer,
+    Summary,
+    Trouble,
+    WatchedPipeline,
+)
+
+__all__ = ["State"]
+
+
+class State(Protocol):
+    """What must survive a restart. Every method is one durable transaction. Raises StateError, NoSpace."""
+
+    async def belongs_to(self) -> Mapping[str, str]:
+        """What was recorded by ``belong_to``; empty for a new state."""
+
+    async def belong_to(self, owners: Mapping[str, str]) -> None:
+        """Record whose state it is, by kind (``gitlab``, ``store``): ids mean nothing anywhere else."""
+
+    async def progress(self, project_id: int) -> Progress | None:
+        """How far discovery has come; None for a project never seen."""
+
+    async def save_progress(
+        self,
+        progress: Progress,
+        *,
+        found: Sequence[Transfer] = (),
+        keeps: Sequence[KeepDue] = (),
+        watch: Sequence[WatchedPipeline] = (),
+        unwatch: Sequence[int] = (),
+        now: datetime,
+    ) -> tuple[QueuedTransfer, ...]:
+        """Record what a page showed and the progress past it, in one transaction; the transfers that are new.
+
+        A known transfer (project, job, dest) takes up rules and items it did not have and is wanted again if it gained
+        items; what it was to bring and no rule asks for any more is dropped. It is otherwise left alone. A destination that differs only in case from another job's gets the suffix
+        ``%~<job id>``. ``keeps`` of a known (project, job, rule) are left alone.
+        """
+
+    async def want(
+        self, found: Sequence[Transfer], *, keeps: Sequence[KeepDue] = (), now: datetime
+    ) -> tuple[QueuedTransfer, ...]:
+        """``save_progress`` without any progress: what an audit finds, also beside a daemon that makes progress."""
+
+    async def due_pipelines(self, project_id: int, now: datetime) -> tuple[WatchedPipeline, ...]:
+        """Watched pipelines whose time to look has come."""
+
+    async def next_look(self, project_id: int) -> datetime | None:
+        """The soonest look at any watched pipeline of the project."""
+
+    async def find(self, project_id: int, job_id: int) -> tuple[QueuedTransfer, ...]:
+        """The transfers of one job."""
+
+    async def unfinished(self) -> tuple[QueuedTransfer, ...]:
+        """Transfers in DOWNLOADING or STAGED: what recovery looks at."""
+
+    def published(self) -> AsyncIterator[QueuedTransfer]:
+        """All PUBLISHED transfers, streamed."""
+
+    async def note_trouble(self, trouble: Trouble) -> None:
+        """Remember that a subject cannot be looked at; of one that is known the error is replaced."""
+
+    async def clear_trouble(self, subject: str | None = None) -> None:
+        """It can be looked at again; without a subject: nothing is known of any."""
+
+    async def summary(self) -> Summary:
+        """Figures and a few examples of each kind."""
+
+    # keep
+    async def due_keeps(self, now: datetime, limit: int) -> tuple[KeepDue, ...]:
+        """Keeps whose time has come, soonest expiry first; those whose transfers are all published are left out
+        (and forgotten) unless ``always``.
+        """
+
+    async def next_keep(self) -> datetime | None:
+        """The soonest due keep."""
+
+    async def keep_done(
+        self,
+        due: KeepDue,
+        entry: KeepEntry,
+        *,
+        again_at: datetime | None,
+        expire_at: datetime | None,
+        first: bool = False,
+    ) -> None:
+        """Write the ledger. With ``again_at`` the keep stays due then; without, it is settled.
+
+        ``expire_at`` becomes the deadline of the job's open transfers (None: they have none any more). ``first``: nothing
+        but the download can save them now, so they go before everything else.
+        """
+
+    async def released(self, entry: KeepEntry) -> None:
+        """Write the ledger, and settle every keep of the job: it is not called again."""
+
+    def keeps(self) -> AsyncIterator[KeepEntry]:
+        """The ledger, newest first."""
+
+    # parts
+    async def part_record(self, transfer_id: int, item: str) -> PartRecord | None:
+        """What is known of a part, for resuming."""
+
+    async def resumable(self) -> frozenset[int]:
+        """Ids of the transfers with a part that is remembered."""
+
+    async def save_part(self, record: PartRecord) -> None:
+        """Remember a durable prefix. Only after it was made durable."""
