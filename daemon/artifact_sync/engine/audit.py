@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from artifact_sync.core.events import Audited, Emit, Selected
+from artifact_sync.core.events import Audited, Emit
 from artifact_sync.core.model import Job, Project
 from artifact_sync.core.rules import Rule
 from artifact_sync.engine.judging import Judge, Walk, all_before
+from artifact_sync.engine.looks import selected_event
 from artifact_sync.engine.movement import CHILDREN, has_moved
 from artifact_sync.engine.policy import EnginePolicy
 from artifact_sync.errors import Refused
-from artifact_sync.ports import Clock, Priority, Progress, QueuedTransfer, Remote, State
+from artifact_sync.ports import Clock, Priority, Progress, Remote, State
 
 __all__ = ["audit"]
 
@@ -57,7 +58,7 @@ async def audit(
         if found.transfers or found.keeps:
             new = await state.want(found.transfers, keeps=found.keeps, now=now)
             for queued in new:
-                emit(_selected(queued))
+                emit(selected_event(queued, late=False))
             overlooked = {queued.transfer.job.id: looked.at(queued.transfer.job) for queued in new}
             missing += sum(overlooked.values())
             ahead += len(overlooked) - sum(overlooked.values())
@@ -117,19 +118,3 @@ class _Looked:
         else:
             moved = has_moved(pipeline, progress.moved_to, progress.looked_at)
         return not moved and pipeline.id not in self.watched
-
-
-def _selected(queued: QueuedTransfer) -> Selected:
-    transfer = queued.transfer
-    sizes = [item.size for item in transfer.items if item.size is not None]
-    return Selected(
-        project=transfer.project_path,
-        job_id=transfer.job.id,
-        job=transfer.job.name,
-        ref=transfer.job.ref,
-        rules=transfer.rules,
-        dest=transfer.dest,
-        size=sum(sizes) if sizes else None,
-        deadline=transfer.deadline,
-        late=False,
-    )

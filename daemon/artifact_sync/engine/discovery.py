@@ -7,34 +7,28 @@ selected, looked at until there are none; and pipelines that moved after they st
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from artifact_sync.core.events import Discovered, Emit, Selected
+from artifact_sync.core.events import Emit
 from artifact_sync.core.model import Job, Pipeline, Project
 from artifact_sync.core.rules import Rule
-from artifact_sync.engine.judging import STANDING, Findings, Judge, Walk, all_before, pipeline_jobs
+from artifact_sync.engine.judging import STANDING, Findings, Walk, all_before
+from artifact_sync.engine.looks import Looks
 from artifact_sync.engine.movement import CHILDREN, Moved, moved_since
 from artifact_sync.engine.policy import EnginePolicy
 from artifact_sync.errors import CredentialRefused, Denied, NotFound, Refused, RemoteError, Throttled
-from artifact_sync.ports import Clock, Page, Priority, Progress, QueuedTransfer, Remote, State, WatchedPipeline
+from artifact_sync.ports import Clock, Page, Priority, Progress, Remote, State, WatchedPipeline
 
 __all__ = ["Discovery"]
 
-#: Doublings after which a look's interval is beyond any limit.
-_MANY_LOOKS = 20
 #: Pipelines that may fail before the rest of them is left to the next poll.
 _MANY_FAILURES = 3
 _NOTHING: Page[Job] = Page(items=(), next=None)
 _EVER = datetime.max.replace(tzinfo=UTC)
-#: Clocks differ by this at most, as far as the first moment of a project is concerned.
-_DIFFERENCE = timedelta(seconds=5)
 #: Without a backfill, what runs when a project is first seen has moved within this time.
 _LATELY = timedelta(days=1)
-#: Longest wait for a pipeline of another project that stands still: no listing of this project tells when it moves.
-_LONGEST_ELSEWHERE = timedelta(hours=6)
 
 
 class Discovery:
@@ -53,11 +47,8 @@ class Discovery:
         self._remote = remote
         self._state = state
         self._clock = clock
-        self._rules = rules
         self._policy = policy
-        self._emit = emit
-        self._wants_retried = any(rule.when.retried for rule in rules)
-        self._judge = Judge(remote=remote, rules=rules, poll_interval=policy.interval, settle=policy.settle)
+        self._looks = Looks(remote=remote, state=state, clock=clock, rules=rules, policy=policy, emit=emit)
         #: Walks whose history is still under way, so that it need not ask what was retried.
         self._walks: dict[int, Walk] = {}
         #: Lowest job id that a walk through history has come to.
@@ -91,11 +82,11 @@ class Discovery:
         page = await self._history_page(project, progress)
         if page is None:
             self._forget_walk(project)
-            await self._save(project, replace(progress, backfill_next=None), Findings())
+            await self._looks.save(project, replace(progress, backfill_next=None), Findings())
             return True
-        findings = await self._look(project, page.items, walk, progress.horizon, backfill=True)
+        findings = await self._looks.judge(project, page.items, walk, progress.horizon, backfill=True)
         done = page.next is None or all_before(page.items, progress.horizon)
-        await self._save(project, replace(progress, backfill_next=page.next, backfill_done=done), findings)
+        await self._looks.save(project, replace(progress, backfill_next=page.next, backfill_done=done), findings)
         if done:
             self._forget_walk(project)
         elif page.items:
@@ -116,7 +107,7 @@ class Discovery:
         watch, moving = await self._moving(project, horizon, now)
         page = self._counted(project, await anext(self._remote.project_jobs(project.id), _NOTHING))
         walk = Walk(from_top=True)
-        findings = await self._look(project, page.items, walk, horizon, backfill=False)
+        findings = await self._looks.judge(project, page.items, walk, horizon, backfill=False)
         done = page.next is None or all_before(page.items, horizon)
         if not done:
             self._walks[project.id] = walk
@@ -135,7 +126,7 @@ class Discovery:
             horizon=horizon,
             rules=self._policy.rules,
         )
-        await self._save(project, progress, findings, watch=watch)
+        await self._looks.save(project, progress, findings, watch=watch)
 
     async def _moving(
         self, project: Project, horizon: datetime | None, now: datetime
@@ -145,7 +136,7 @@ class Discovery:
         History ends at what was created before the horizon, which may have moved since, or run still. Where trigger jobs
         are followed, all pipelines are looked at: the project's job list does not have trigger jobs.
         """
-        follows = self._follows(project)
+        follows = self._looks.follows(project)
         after = now if horizon is None else min(horizon, now - _LATELY)
         watch: list[WatchedPipeline] = []
         both: list[Moved] = []
@@ -161,9 +152,6 @@ class Discovery:
             both.append(moved)
         return watch, (both[0], both[1])
 
-    def _follows(self, project: Project) -> bool:
-        return any(rule.when.downstream and rule.projects.matches(project) for rule in self._rules)
-
     # --- history ---
 
     async def _judged_anew(self, project: Project, progress: Progress) -> Progress:
@@ -175,7 +163,7 @@ class Discovery:
         self._forget_walk(project)
         watch, _ = await self._moving(project, horizon, self._clock.now())
         anew = replace(progress, backfill_next=None, backfill_done=False, horizon=horizon, rules=self._policy.rules)
-        await self._save(project, anew, Findings(), watch=watch)
+        await self._looks.save(project, anew, Findings(), watch=watch)
         return anew
 
     def _horizon(self, now: datetime) -> datetime | None:
@@ -234,10 +222,10 @@ class Discovery:
         if any(pipeline.id > progress.newest_pipeline_id for pipeline in moved):
             seen, top = await self._fresh(project, progress)
             after = replace(after, newest_job_id=top, newest_pipeline_id=max((progress.newest_pipeline_id, *seen)))
-        left = [pipeline for pipeline in moved if pipeline.id not in seen or self._follows(project)]
+        left = [pipeline for pipeline in moved if pipeline.id not in seen or self._looks.follows(project)]
         failures = await self._look_at_each(project, left, progress)
         # Only now: what broke half-way is asked for again.
-        await self._save(project, after, Findings())
+        await self._looks.save(project, after, Findings())
         if failures:
             raise failures[0]
         return frozenset(pipeline.id for pipeline in moved)
@@ -253,13 +241,13 @@ class Discovery:
             late = pipeline.id <= progress.newest_pipeline_id
             try:
                 if len(failures) < _MANY_FAILURES:
-                    await self._look_at_pipeline(project, watched, known=False, late=late)
+                    await self._looks.at(project, watched, known=False, late=late)
                     continue
             except (CredentialRefused, Throttled):
                 raise
             except RemoteError as error:
                 failures.append(error)
-            await self._watch_again(project, watched, looks=0, seen="")
+            await self._looks.watch_again(project, watched, looks=0, seen="")
         return failures
 
     async def _fresh(self, project: Project, progress: Progress) -> tuple[frozenset[int], int]:
@@ -274,8 +262,8 @@ class Discovery:
             top = max((top, *(job.id for job in new)))
             pipelines |= _pipeline_ids(new)
             # New since the last poll, hence later than any horizon; clocks that differ must not hide one.
-            findings = await self._look(project, new, walk, None, backfill=False)
-            await self._save(project, progress, findings)
+            findings = await self._looks.judge(project, new, walk, None, backfill=False)
+            await self._looks.save(project, progress, findings)
             if page.next is None or len(new) < len(page.items):
                 break
         # A retry adds a new job to an older pipeline, whose other jobs were not among these.
@@ -287,174 +275,19 @@ class Discovery:
         failures: list[RemoteError] = []
         for watched in due:
             try:
-                await self._look_at_pipeline(project, watched)
+                await self._looks.at(project, watched)
             except (CredentialRefused, Throttled):
                 raise
             except RemoteError as error:
                 # One that cannot be read must not hide the others, so it goes behind them.
                 if not (watched.runs_in and isinstance(error, NotFound | Denied)):
                     failures.append(error)
-                await self._watch_again(project, watched, looks=watched.looks + 1, seen=watched.seen)
+                await self._looks.watch_again(project, watched, looks=watched.looks + 1, seen=watched.seen)
                 if len(failures) == _MANY_FAILURES:
                     break
         if failures:
             raise failures[0]
 
-    async def _look_at_pipeline(
-        self, project: Project, watched: WatchedPipeline, *, known: bool = True, late: bool = True
-    ) -> None:
-        """Judge its jobs, follow what it triggered, and look again while something may still come."""
-        progress = await self._state.progress(project.id)
-        if progress is None:
-            return
-        place = watched.runs_in or project.id
-        try:
-            runs_in = project if place == project.id else await self._remote.project(place)
-            jobs = await self._jobs_of(runs_in, watched.pipeline_id)
-        except NotFound:
-            # Deleted with its pipeline, unless the project is out of sight too. What was published stays.
-            await self._remote.project(place)
-            await self._save(project, progress, Findings(), unwatch=[watched.pipeline_id])
-            return
-        horizon = None if progress.horizon is None else progress.horizon - _DIFFERENCE
-        via = None if runs_in is project else project
-        findings = await self._look(runs_in, jobs, Walk(from_top=True), horizon, backfill=False, via=via)
-        triggered, triggering = await self._triggered(project, runs_in, watched.pipeline_id)
-        # An empty list is also GitLab's answer to who may not read the jobs (app/finders/ci/jobs_finder.rb).
-        waits = triggering or not jobs or watched.pipeline_id in findings.pending
-        if via is not None and findings.dormant:
-            waits = True
-        findings.pending, findings.dormant = set(), set()
-        if not waits or not (jobs or known or triggering):
-            await self._save(project, progress, findings, watch=triggered, unwatch=[watched.pipeline_id], late=late)
-            return
-        seen = _fingerprint(jobs)
-        looks = watched.looks + 1 if seen == watched.seen else 0
-        again = self._again(watched, looks=looks, seen=seen)
-        await self._save(project, progress, findings, watch=[*triggered, again], late=late)
-
-    async def _triggered(
-        self, project: Project, runs_in: Project, pipeline_id: int
-    ) -> tuple[list[WatchedPipeline], bool]:
-        """Pipelines in other projects that this one triggered, and whether it may trigger more."""
-        if not self._follows(project):
-            return [], False
-        watch: list[WatchedPipeline] = []
-        more = False
-        async for page in self._remote.trigger_jobs(runs_in.id, pipeline_id):
-            for trigger in page.items:
-                started = trigger.downstream_pipeline
-                if started is None:
-                    more = more or trigger.status in {"pending", "running"}
-                elif started.project_id not in {None, runs_in.id}:
-                    watch.append(
-                        WatchedPipeline(
-                            project_id=project.id,
-                            pipeline_id=started.id,
-                            look_at=self._clock.now(),
-                            runs_in=started.project_id,
-                        )
-                    )
-        return watch, more
-
-    async def _jobs_of(self, project: Project, pipeline_id: int) -> list[Job]:
-        """Newest first; superseded ones only where a rule wants them. None twice, though pages by number may shift."""
-        jobs: dict[int, Job] = {}
-        async for job in pipeline_jobs(
-            self._remote, project.id, pipeline_id, priority=Priority.POLL, retried=self._wants_retried
-        ):
-            jobs[job.id] = job
-        return sorted(jobs.values(), key=lambda job: job.id, reverse=True)
-
-    async def _watch_again(self, project: Project, watched: WatchedPipeline, *, looks: int, seen: str) -> None:
-        if (progress := await self._state.progress(project.id)) is not None:
-            await self._save(project, progress, Findings(), watch=[self._again(watched, looks=looks, seen=seen)])
-
-    def _again(self, watched: WatchedPipeline, *, looks: int, seen: str) -> WatchedPipeline:
-        longest = _LONGEST_ELSEWHERE if watched.runs_in else self._policy.longest_look
-        wait = min(self._policy.interval * (1 << min(looks, _MANY_LOOKS)), longest)
-        return replace(watched, look_at=self._clock.now() + wait, looks=looks, seen=seen)
-
-    # --- both ---
-
-    async def _look(
-        self,
-        project: Project,
-        jobs: Sequence[Job],
-        walk: Walk,
-        horizon: datetime | None,
-        *,
-        backfill: bool,
-        via: Project | None = None,
-    ) -> Findings:
-        return await self._judge.page(
-            project,
-            jobs,
-            walk,
-            now=self._clock.now(),
-            horizon=horizon,
-            backfill=backfill,
-            priority=Priority.BACKFILL if backfill else Priority.POLL,
-            via=via,
-        )
-
-    async def _save(
-        self,
-        project: Project,
-        progress: Progress,
-        findings: Findings,
-        *,
-        watch: Sequence[WatchedPipeline] = (),
-        unwatch: Sequence[int] = (),
-        late: bool = False,
-    ) -> None:
-        now = self._clock.now()
-        look_at = now + self._policy.interval
-        pending = [
-            WatchedPipeline(project_id=project.id, pipeline_id=pipeline_id, look_at=look_at)
-            for pipeline_id in sorted(findings.pending)
-        ]
-        new = await self._state.save_progress(
-            replace(progress, path=project.path_with_namespace, polled_at=now),
-            found=findings.transfers,
-            keeps=findings.keeps,
-            watch=[*pending, *watch],
-            unwatch=unwatch,
-            now=now,
-        )
-        for queued in new:
-            self._emit(_selected(queued, late=late))
-        if findings.jobs:
-            self._emit(
-                Discovered(
-                    project_id=project.id,
-                    path=project.path_with_namespace,
-                    jobs=findings.jobs,
-                    selected=findings.selected,
-                )
-            )
-
 
 def _pipeline_ids(jobs: Iterable[Job]) -> set[int]:
     return {job.pipeline.id for job in jobs if job.pipeline is not None}
-
-
-def _fingerprint(jobs: Sequence[Job]) -> str:
-    text = " ".join(f"{job.id}:{job.status}" for job in jobs)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _selected(queued: QueuedTransfer, *, late: bool) -> Selected:
-    transfer = queued.transfer
-    sizes = [item.size for item in transfer.items if item.size is not None]
-    return Selected(
-        project=transfer.project_path,
-        job_id=transfer.job.id,
-        job=transfer.job.name,
-        ref=transfer.job.ref,
-        rules=transfer.rules,
-        dest=transfer.dest,
-        size=sum(sizes) if sizes else None,
-        deadline=transfer.deadline,
-        late=late,
-    )

@@ -1,0 +1,203 @@
+"""Look at jobs and at single pipelines, judge them, and record what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from artifact_sync.core.events import Discovered, Emit, Selected
+from artifact_sync.core.model import Job, Project
+from artifact_sync.core.rules import Rule
+from artifact_sync.engine.judging import Findings, Judge, Walk, pipeline_jobs
+from artifact_sync.engine.policy import EnginePolicy
+from artifact_sync.errors import NotFound
+from artifact_sync.ports import Clock, Priority, Progress, QueuedTransfer, Remote, State, WatchedPipeline
+
+__all__ = ["Looks", "selected_event"]
+
+#: Doublings after which a look's interval is beyond any limit.
+_MANY_LOOKS = 20
+#: Clocks differ by this at most, as far as the first moment of a project is concerned.
+_DIFFERENCE = timedelta(seconds=5)
+#: Longest wait for a pipeline of another project that stands still: no listing of this project tells when it moves.
+_LONGEST_ELSEWHERE = timedelta(hours=6)
+
+
+class Looks:
+    """Judges what GitLab shows of a project, and writes it down with how far that is."""
+
+    def __init__(
+        self,
+        *,
+        remote: Remote,
+        state: State,
+        clock: Clock,
+        rules: Sequence[Rule],
+        policy: EnginePolicy,
+        emit: Emit,
+    ) -> None:
+        self._remote = remote
+        self._state = state
+        self._clock = clock
+        self._rules = rules
+        self._policy = policy
+        self._emit = emit
+        self._wants_retried = any(rule.when.retried for rule in rules)
+        self._judge = Judge(remote=remote, rules=rules, poll_interval=policy.interval, settle=policy.settle)
+
+    def follows(self, project: Project) -> bool:
+        return any(rule.when.downstream and rule.projects.matches(project) for rule in self._rules)
+
+    async def at(self, project: Project, watched: WatchedPipeline, *, known: bool = True, late: bool = True) -> None:
+        """Judge its jobs, follow what it triggered, and look again while something may still come."""
+        progress = await self._state.progress(project.id)
+        if progress is None:
+            return
+        place = watched.runs_in or project.id
+        try:
+            runs_in = project if place == project.id else await self._remote.project(place)
+            jobs = await self._jobs_of(runs_in, watched.pipeline_id)
+        except NotFound:
+            # Deleted with its pipeline, unless the project is out of sight too. What was published stays.
+            await self._remote.project(place)
+            await self.save(project, progress, Findings(), unwatch=[watched.pipeline_id])
+            return
+        horizon = None if progress.horizon is None else progress.horizon - _DIFFERENCE
+        via = None if runs_in is project else project
+        findings = await self.judge(runs_in, jobs, Walk(from_top=True), horizon, backfill=False, via=via)
+        triggered, triggering = await self._triggered(project, runs_in, watched.pipeline_id)
+        # An empty list is also GitLab's answer to who may not read the jobs (app/finders/ci/jobs_finder.rb).
+        waits = triggering or not jobs or watched.pipeline_id in findings.pending
+        if via is not None and findings.dormant:
+            waits = True
+        findings.pending, findings.dormant = set(), set()
+        if not waits or not (jobs or known or triggering):
+            await self.save(project, progress, findings, watch=triggered, unwatch=[watched.pipeline_id], late=late)
+            return
+        seen = _fingerprint(jobs)
+        looks = watched.looks + 1 if seen == watched.seen else 0
+        again = self._again(watched, looks=looks, seen=seen)
+        await self.save(project, progress, findings, watch=[*triggered, again], late=late)
+
+    async def _triggered(
+        self, project: Project, runs_in: Project, pipeline_id: int
+    ) -> tuple[list[WatchedPipeline], bool]:
+        """Pipelines in other projects that this one triggered, and whether it may trigger more."""
+        if not self.follows(project):
+            return [], False
+        watch: list[WatchedPipeline] = []
+        more = False
+        async for page in self._remote.trigger_jobs(runs_in.id, pipeline_id):
+            for trigger in page.items:
+                started = trigger.downstream_pipeline
+                if started is None:
+                    more = more or trigger.status in {"pending", "running"}
+                elif started.project_id not in {None, runs_in.id}:
+                    watch.append(
+                        WatchedPipeline(
+                            project_id=project.id,
+                            pipeline_id=started.id,
+                            look_at=self._clock.now(),
+                            runs_in=started.project_id,
+                        )
+                    )
+        return watch, more
+
+    async def _jobs_of(self, project: Project, pipeline_id: int) -> list[Job]:
+        """Newest first; superseded ones only where a rule wants them. None twice, though pages by number may shift."""
+        jobs: dict[int, Job] = {}
+        async for job in pipeline_jobs(
+            self._remote, project.id, pipeline_id, priority=Priority.POLL, retried=self._wants_retried
+        ):
+            jobs[job.id] = job
+        return sorted(jobs.values(), key=lambda job: job.id, reverse=True)
+
+    async def watch_again(self, project: Project, watched: WatchedPipeline, *, looks: int, seen: str) -> None:
+        if (progress := await self._state.progress(project.id)) is not None:
+            await self.save(project, progress, Findings(), watch=[self._again(watched, looks=looks, seen=seen)])
+
+    def _again(self, watched: WatchedPipeline, *, looks: int, seen: str) -> WatchedPipeline:
+        longest = _LONGEST_ELSEWHERE if watched.runs_in else self._policy.longest_look
+        wait = min(self._policy.interval * (1 << min(looks, _MANY_LOOKS)), longest)
+        return replace(watched, look_at=self._clock.now() + wait, looks=looks, seen=seen)
+
+    async def judge(
+        self,
+        project: Project,
+        jobs: Sequence[Job],
+        walk: Walk,
+        horizon: datetime | None,
+        *,
+        backfill: bool,
+        via: Project | None = None,
+    ) -> Findings:
+        return await self._judge.page(
+            project,
+            jobs,
+            walk,
+            now=self._clock.now(),
+            horizon=horizon,
+            backfill=backfill,
+            priority=Priority.BACKFILL if backfill else Priority.POLL,
+            via=via,
+        )
+
+    async def save(
+        self,
+        project: Project,
+        progress: Progress,
+        findings: Findings,
+        *,
+        watch: Sequence[WatchedPipeline] = (),
+        unwatch: Sequence[int] = (),
+        late: bool = False,
+    ) -> None:
+        now = self._clock.now()
+        look_at = now + self._policy.interval
+        pending = [
+            WatchedPipeline(project_id=project.id, pipeline_id=pipeline_id, look_at=look_at)
+            for pipeline_id in sorted(findings.pending)
+        ]
+        new = await self._state.save_progress(
+            replace(progress, path=project.path_with_namespace, polled_at=now),
+            found=findings.transfers,
+            keeps=findings.keeps,
+            watch=[*pending, *watch],
+            unwatch=unwatch,
+            now=now,
+        )
+        for queued in new:
+            self._emit(selected_event(queued, late=late))
+        if findings.jobs:
+            self._emit(
+                Discovered(
+                    project_id=project.id,
+                    path=project.path_with_namespace,
+                    jobs=findings.jobs,
+                    selected=findings.selected,
+                )
+            )
+
+
+def _fingerprint(jobs: Sequence[Job]) -> str:
+    text = " ".join(f"{job.id}:{job.status}" for job in jobs)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def selected_event(queued: QueuedTransfer, *, late: bool) -> Selected:
+    """The event of a transfer that is new."""
+    transfer = queued.transfer
+    sizes = [item.size for item in transfer.items if item.size is not None]
+    return Selected(
+        project=transfer.project_path,
+        job_id=transfer.job.id,
+        job=transfer.job.name,
+        ref=transfer.job.ref,
+        rules=transfer.rules,
+        dest=transfer.dest,
+        size=sum(sizes) if sizes else None,
+        deadline=transfer.deadline,
+        late=late,
+    )
