@@ -54,6 +54,8 @@ class Discovery:
         #: Lowest job id that a walk through history has come to.
         self._lowest: dict[int, int] = {}
         self._undecodable: dict[int, int] = {}
+        #: Projects of which the last poll asked for child pipelines alone.
+        self._asked_for_children: set[int] = set()
 
     async def poll(self, project: Project, *, thorough: bool = False) -> bool:
         """Look at what moved and at the pipelines whose time has come, all of them if ``thorough``; whether anything did.
@@ -206,11 +208,16 @@ class Discovery:
         now = self._clock.now()
         after = progress
         children_due = progress.children_at is None or now - progress.children_at >= self._policy.max_interval
+        # Never twice in a row, or a project that is polled no more often than this would not be asked anything else.
+        children_due = children_due and project.id not in self._asked_for_children
+        self._asked_for_children.discard(project.id)
         moved: list[Pipeline] = []
         if thorough or not children_due:
             listed = await moved_since(self._remote, project.id, progress.moved_to, progress.looked_at)
             moved += listed.pipelines
             after = replace(after, moved_to=listed.to, looked_at=listed.looked_at)
+        else:
+            self._asked_for_children.add(project.id)
         # A child moves on its own when its manual job is played; else its parent moves as well.
         if thorough or children_due or moved:
             listed = await moved_since(

@@ -96,6 +96,26 @@ async def test_what_failed_in_every_attempt_is_tried_again(world, app, tmp_path)
         assert fault.fired == QUICK.attempts
 
 
+async def test_a_project_that_was_idle_for_long(tmp_path):
+    """Polled as rarely as child pipelines are asked for, it is asked for both in turn, and what is new is mirrored."""
+    world = World(clock=SimClock.manual())
+    clock = DrivenClock(world.clock)
+    app = world.add_project("acme/app")
+    policy = replace(QUICK, interval=MINUTE, max_interval=MINUTE, resolve_every=timedelta(days=1), audit=None)
+    async with serve(world), rig(world, tmp_path, rule(), policy=policy, clock=clock) as daemon, running(daemon):
+        await quiet(clock, 5)
+        for _ in range(6):
+            clock.advance(MINUTE + timedelta(seconds=1))
+            await quiet(clock, 5)
+        sources = [seen.query.get("source") for seen in asked(world, "/pipelines$")][-4:]
+        assert sorted(map(str, sources)) == ["None", "None", "parent_pipeline", "parent_pipeline"]
+        jobs = build(world, app, "build").jobs
+        for _ in range(2):
+            clock.advance(MINUTE + timedelta(seconds=1))
+            await quiet(clock, 5)
+        await until(lambda: mirrored(tmp_path).keys() == digests(jobs).keys())
+
+
 async def test_an_idle_project_costs_one_request_a_poll(tmp_path):
     """And none between two polls."""
     world = World(clock=SimClock.manual())
