@@ -82,7 +82,7 @@ class Keeper:
         async with self._limiter:
             ending = await self._called(due)
         now = self._clock.now()
-        again_at = self._again_at(due, now) if ending.again else None
+        again_at = self._again_at(due, now, refused=ending.result is KeepResult.DENIED) if ending.again else None
         kept = ending.result is KeepResult.KEPT
         entry = KeepEntry(
             at=now,
@@ -141,8 +141,10 @@ class Keeper:
             return f"{error}; reading the job fails too: {also}"
         return f"{error}; the job can be read: the token may not keep, or GitLab is in maintenance"
 
-    def _again_at(self, due: KeepDue, now: datetime) -> datetime | None:
+    def _again_at(self, due: KeepDue, now: datetime, *, refused: bool = False) -> datetime | None:
         left = due.expire_at - now
         if left <= timedelta():
             return None
-        return now + max(_LEAST_WAIT, min(_FIRST_WAIT * (1 << min(due.attempts, 16)), left / _TRIES_LEFT))
+        # What was refused is seldom granted a moment later, and a project of refusals must not use up the budget.
+        soon = left if refused else _FIRST_WAIT * (1 << min(due.attempts, 16))
+        return now + max(_LEAST_WAIT, min(soon, left / _TRIES_LEFT))

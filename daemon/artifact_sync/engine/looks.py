@@ -23,6 +23,8 @@ _MANY_LOOKS = 20
 _DIFFERENCE = timedelta(seconds=5)
 #: Longest wait for a pipeline of another project that stands still: no listing of this project tells when it moves.
 _LONGEST_ELSEWHERE = timedelta(hours=6)
+#: For so long after their end, jobs of such a pipeline are looked at for a retry.
+_RETRIED_WITHIN = timedelta(days=7)
 
 
 class Looks:
@@ -70,7 +72,7 @@ class Looks:
         triggered, triggering = await self._triggered(project, runs_in, watched.pipeline_id)
         # An empty list is also GitLab's answer to who may not read the jobs (app/finders/ci/jobs_finder.rb).
         waits = triggering or not jobs or watched.pipeline_id in findings.pending
-        if via is not None and findings.dormant:
+        if via is not None and (findings.dormant or _ended_since(jobs, self._clock.now() - _RETRIED_WITHIN)):
             waits = True
         findings.pending, findings.dormant = set(), set()
         if not waits or not (jobs or known or triggering):
@@ -179,6 +181,10 @@ class Looks:
                     selected=findings.selected,
                 )
             )
+
+
+def _ended_since(jobs: Sequence[Job], moment: datetime) -> bool:
+    return any(job.finished_at is not None and job.finished_at > moment for job in jobs)
 
 
 def _fingerprint(jobs: Sequence[Job]) -> str:
