@@ -68,6 +68,15 @@ class Entry:
     packed: bytes | None = None
     zip64: bool = False
     disk: int = 0
+    mode: int | None = None
+    #: The system it was made on: 3 is Unix, 19 macOS, 0 MS-DOS.
+    made_by: int = 3
+    local_flags: int | None = None
+    local_size: int | None = None
+    extra: bytes = b""
+    local_extra: bytes = b""
+    #: Bytes between the member before it and its header.
+    before: bytes = b""
 
 
 def deflate(content: bytes) -> bytes:
@@ -83,12 +92,14 @@ def _local(entry: Entry, crc: int, packed: int, size: int) -> bytes:
         crc = packed = size = 0
     if entry.local_crc is not None:
         crc = entry.local_crc
+    if entry.local_size is not None:
+        size = entry.local_size
     return (
         pack(
             "<4s5H3L2H",
             b"PK\x03\x04",
             20,
-            entry.flags,
+            entry.flags if entry.local_flags is None else entry.local_flags,
             method,
             0,
             0x21,
@@ -96,20 +107,24 @@ def _local(entry: Entry, crc: int, packed: int, size: int) -> bytes:
             min(packed, MAX32),
             min(size, MAX32),
             len(name),
-            0,
+            len(entry.local_extra),
         )
         + name
+        + entry.local_extra
     )
 
 
 def _central(entry: Entry, crc: int, packed: int, size: int, offset: int) -> bytes:
-    extra = b""
+    extra = entry.extra
     if entry.zip64:
-        extra = pack("<2H3Q", 1, 24, size, packed, offset)
+        extra += pack("<2H3Q", 1, 24, size, packed, offset)
         packed = size = offset = MAX32
     lengths = (len(entry.name), len(extra), 0, entry.disk, 0)
-    head = pack("<4s6H", b"PK\x01\x02", 3 << 8 | 20, 20, entry.flags, entry.method, 0, 0x21)
-    return head + pack("<3L5H2L", crc, packed, size, *lengths, 0o100644 << 16, offset) + entry.name + extra
+    mode = entry.mode
+    if mode is None:
+        mode = 0o40755 if entry.name.endswith(b"/") else 0o100644
+    head = pack("<4s6H", b"PK\x01\x02", entry.made_by << 8 | 20, 20, entry.flags, entry.method, 0, 0x21)
+    return head + pack("<3L5H2L", crc, packed, size, *lengths, mode << 16, offset) + entry.name + extra
 
 
 def craft(
@@ -124,6 +139,7 @@ def craft(
         crc = zlib.crc32(entry.content) if entry.crc is None else entry.crc
         size = len(entry.content) if entry.size is None else entry.size
         compressed = len(packed) if entry.compressed_size is None else entry.compressed_size
+        body += entry.before
         offset = len(body) if entry.header_offset is None else entry.header_offset
         body += _local(entry, crc, compressed, size) + packed
         if entry.flags & 8:

@@ -32,11 +32,14 @@ _LOCAL_HEADER = 30
 _ZIP64_EXTRA = 0x0001
 _EXTRA = Layout("<2H")
 _MAX32 = 0xFFFFFFFF
-_MADE_ON_UNIX = 3
+#: Unix and macOS: where the attributes hold a mode (APPNOTE 4.4.2).
+_MADE_ON_UNIX = frozenset({3, 19})
 _ENCRYPTED = 0x0001
 _DESCRIPTOR = 0x0008
 _PATCHED = 0x0020
+_STRONG = 0x0040
 _UTF8 = 0x0800
+_MASKED = 0x2000
 #: Members sorted in one call, so that no call holds the interpreter for long.
 _SORTED_AT_ONCE = 20_000
 
@@ -52,7 +55,7 @@ class Member(Struct, frozen=True, kw_only=True, gc=False):
     size: int
     #: Where its local header stands in the file.
     header_offset: int
-    #: Unix mode with file type, or 0 where the archive was not made on Unix.
+    #: Unix mode with file type, or 0 where the archive was made on neither Unix nor macOS.
     mode: int
 
     @property
@@ -64,6 +67,16 @@ class Member(Struct, frozen=True, kw_only=True, gc=False):
     def is_dir(self) -> bool:
         """Whether it is a directory: its name ends in a slash."""
         return self.raw_name.endswith(b"/")
+
+    @property
+    def is_utf8(self) -> bool:
+        """Whether its name is said to be UTF-8."""
+        return bool(self.flags & _UTF8)
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether it is encrypted, its header masked, or a patch of something else: nothing of it can be read."""
+        return bool(self.flags & (_ENCRYPTED | _PATCHED | _STRONG | _MASKED))
 
     @property
     def has_descriptor(self) -> bool:
@@ -175,7 +188,7 @@ def _entry(directory: bytes, position: int, end: End) -> tuple[Member, int]:
         compressed_size=compressed_size,
         size=size,
         header_offset=offset,
-        mode=attributes >> 16 if made_by >> 8 == _MADE_ON_UNIX else 0,
+        mode=attributes >> 16 if made_by >> 8 in _MADE_ON_UNIX else 0,
     )
     _check(member, disk, end)
     return member, following

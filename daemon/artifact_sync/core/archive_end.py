@@ -15,7 +15,7 @@ from struct import Struct
 
 from artifact_sync.errors import Corrupt
 
-__all__ = ["MAX_DIRECTORY", "TAIL", "End", "locate"]
+__all__ = ["MAX_DIRECTORY", "TAIL", "End", "check_comment", "locate"]
 
 #: Enough for the longest comment (65,535 bytes) with all the end records before it.
 TAIL = 128 * 1024
@@ -69,6 +69,16 @@ def locate(tail: bytes, size: int) -> End:
         raise Corrupt(f"the zip is one part of a split archive (disk {disk})")
     _check(members, directory_size, offset, ends_at)
     return End(members=members, directory_offset=offset, directory_size=directory_size)
+
+
+def check_comment(tail: bytes) -> None:
+    """Raise Corrupt when the comment of a located archive holds another end record.
+
+    Many readers take the last signature that they find for the end, whatever its comment says, and so another directory.
+    """
+    at = tail.rfind(_END_SIGNATURE)
+    if at + _END.size > len(tail) or at + _END.size + _END.unpack_from(tail, at)[-1] != len(tail):
+        raise Corrupt(f"an end record begins in the zip's comment, {len(tail) - at} bytes before the end of the file")
 
 
 def _find_end(tail: bytes) -> int:

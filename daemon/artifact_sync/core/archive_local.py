@@ -13,7 +13,7 @@ from struct import Struct
 from artifact_sync.core.archive import Member
 from artifact_sync.errors import Corrupt
 
-__all__ = ["DESCRIPTOR", "HEADER", "check_name", "descriptor_length", "lengths"]
+__all__ = ["DESCRIPTOR", "HEADER", "check_flags", "check_name", "descriptor_length", "lengths"]
 
 _HEADER = Struct("<4s5H3L2H")
 _HEADER_SIGNATURE = b"PK\x03\x04"
@@ -25,6 +25,8 @@ _DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
 _NARROW = Struct("<3L")
 _WIDE = Struct("<L2Q")
 _MAX32 = 0xFFFFFFFF
+#: Encrypted, descriptor, patched, strongly encrypted, UTF-8 name, masked header: what changes how a member is read.
+_TELLING = 0x0001 | 0x0008 | 0x0020 | 0x0040 | 0x0800 | 0x2000
 
 
 def lengths(header: bytes, member: Member) -> tuple[int, int]:
@@ -46,6 +48,13 @@ def lengths(header: bytes, member: Member) -> tuple[int, int]:
             if local != central and not (local == _MAX32 and what != "CRC"):
                 raise Corrupt(f"member {member.name!r} has {what} {local} in its header, {central} in the directory")
     return name, extra
+
+
+def check_flags(header: bytes, member: Member) -> None:
+    """Raise Corrupt when the local header has other flags than the directory, of those that change how a member is read."""
+    flags = _HEADER.unpack_from(header)[2]
+    if (flags ^ member.flags) & _TELLING:
+        raise Corrupt(f"member {member.name!r} has flags {flags:#x} in its header, {member.flags:#x} in the directory")
 
 
 def check_name(name: bytes, member: Member) -> None:

@@ -1,18 +1,18 @@
 """Read a zip archive once from start to end and prove every member of it.
 
-Plain blocking code for a worker thread. Memory is flat: blocks of at most 1 MiB are read and unpacked. Every call into
+Plain blocking code for a worker thread. Memory is flat: blocks of at most 256 KiB are read and unpacked. Every call into
 zlib works on such a block and releases the interpreter, so the event loop goes on.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from artifact_sync.core.archive import DEFLATED, Member, in_file_order
+from artifact_sync.core.archive import Member, in_file_order
 from artifact_sync.core.archive_end import TAIL, End, locate
+from artifact_sync.core.archive_inflate import Unpacking
 from artifact_sync.core.archive_local import DESCRIPTOR, HEADER, check_name, descriptor_length, lengths
 from artifact_sync.errors import Corrupt
 from artifact_sync.fetch.sniff import HEAD, require_zip
@@ -20,7 +20,6 @@ from artifact_sync.fetch.sniff import HEAD, require_zip
 __all__ = ["ArchiveReport", "Stopped", "prove"]
 
 _READ = 256 * 1024
-_UNPACKED = 1024 * 1024
 #: Bytes unpacked of one archive, and that many times its size if it is more: half a minute of one core.
 _BUDGET = 8 << 30
 _BUDGET_TIMES = 200
@@ -96,8 +95,7 @@ def _member(file: BinaryIO, member: Member, end: End, stopped: Callable[[], bool
 
 def _test(file: BinaryIO, member: Member, stopped: Callable[[], bool]) -> None:
     left = member.compressed_size
-    # Some writers call empty members deflated and write nothing at all for them.
-    unpack = _Inflate(member) if member.method == DEFLATED and left else _Sum(member)
+    unpacking = Unpacking(member)
     while left:
         if stopped():
             raise Stopped
@@ -105,59 +103,11 @@ def _test(file: BinaryIO, member: Member, stopped: Callable[[], bool]) -> None:
         if not block:
             raise Corrupt(f"the file ends inside member {member.name!r}")
         left -= len(block)
-        unpack.feed(block, stopped)
-    unpack.end()
+        _exhaust(unpacking.feed(block), stopped)
+    _exhaust(unpacking.end(), stopped)
 
 
-class _Sum:
-    """Size and CRC of the bytes of a member; never more of them than it says it has."""
-
-    def __init__(self, member: Member) -> None:
-        self._member = member
-        self._crc = 0
-        self._size = 0
-
-    def feed(self, block: bytes, stopped: Callable[[], bool]) -> None:
-        self._size += len(block)
-        if self._size > self._member.size:
-            raise Corrupt(f"member {self._member.name!r} unpacks to more than the {self._member.size} bytes it says")
-        self._crc = zlib.crc32(block, self._crc)
-
-    def end(self) -> None:
-        member = self._member
-        if self._size != member.size:
-            raise Corrupt(f"member {member.name!r} has {self._size} bytes, the directory says {member.size}")
-        if self._crc != member.crc:
-            raise Corrupt(f"member {member.name!r} has CRC {self._crc:08x}, the directory says {member.crc:08x}")
-
-
-class _Inflate(_Sum):
-    """The same of a deflated member."""
-
-    def __init__(self, member: Member) -> None:
-        super().__init__(member)
-        self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
-
-    def feed(self, block: bytes, stopped: Callable[[], bool]) -> None:
-        while block and not self._stream.eof:
-            if stopped():
-                raise Stopped
-            super().feed(self._unpack(block), stopped)
-            block = self._stream.unconsumed_tail
-        if block or self._stream.unused_data:
-            raise Corrupt(f"member {self._member.name!r} is followed by bytes that belong to nothing")
-
-    def end(self) -> None:
-        # What one call was not allowed to give stays inside zlib when its input is used up.
-        while not self._stream.eof:
-            unpacked = self._unpack(b"")
-            if not unpacked and not self._stream.eof:
-                raise Corrupt(f"member {self._member.name!r} is cut off: its deflated data does not end")
-            super().feed(unpacked, lambda: False)
-        super().end()
-
-    def _unpack(self, block: bytes) -> bytes:
-        try:
-            return self._stream.decompress(block, _UNPACKED)
-        except zlib.error as error:
-            raise Corrupt(f"member {self._member.name!r} is not deflated data: {error}") from error
+def _exhaust(unpacked: Iterator[bytes], stopped: Callable[[], bool]) -> None:
+    for _ in unpacked:
+        if stopped():
+            raise Stopped
