@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from artifact_sync.config import Settings, Token
 from artifact_sync.core.events import Emit
 from artifact_sync.core.rules import Rule
-from artifact_sync.engine import Engine, EnginePolicy
+from artifact_sync.engine import Engine, EnginePolicy, Means
 from artifact_sync.errors import StateError
 from artifact_sync.fetch import Fetcher, FetchPolicy
 from artifact_sync.gitlab import (
@@ -48,12 +48,19 @@ class Reading:
     rules: tuple[Rule, ...]
     policy: EnginePolicy
 
+    def means(self, emit: Emit) -> Means:
+        """What the engine's parts work with, telling ``emit``."""
+        return Means(
+            remote=self.remote, state=self.state, clock=self.clock, rules=self.rules, policy=self.policy, emit=emit
+        )
+
 
 @asynccontextmanager
 async def build(settings: Settings, *, emit: Emit, moved: bool = False) -> AsyncIterator[Engine]:
     """An engine on the configured store, recovered and ready; everything is closed behind it.
 
-    ``moved``: take over a state that was made for another address or another store. Raises StoreLocked, StoreError, StateError, NoSpace.
+    ``moved``: take over a state that was made for another address or another store. Raises StoreLocked, StoreError,
+    StateError, NoSpace.
     """
     clock = ServerClock()
     async with AsyncExitStack() as stack:

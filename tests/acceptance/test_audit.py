@@ -47,6 +47,10 @@ async def test_what_was_missed_is_found_and_fetched(scene: Place):
     assert (await scene.run("sync", "--strict")).code == 0
     assert scene.asked("GET", "/artifacts")[before:] == [f"/api/v4/projects/1/jobs/{lost.id}/artifacts"]
     assert (await scene.run("audit")).code == 0
+    shown = (await scene.run("status")).out
+    assert "audits:    2 projects, 12 jobs: 1 had been missed" in shown
+    assert "7 download" in shown
+    assert " audit" in shown.partition("requests:")[2].partition("\n")[0]
 
 
 async def test_what_is_new_is_not_missed(scene: Place):

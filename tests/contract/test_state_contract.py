@@ -191,15 +191,57 @@ async def test_watched_pipelines_come_due(state):
         WatchedPipeline(project_id=1, pipeline_id=n, look_at=NOW + n * HOUR, looks=n, seen=f"s{n}") for n in (1, 2)
     ]
     await state.save_progress(progress(), watch=watch, now=NOW)
-    assert await state.due_pipelines(1, NOW) == ()
+    assert await state.due_pipelines(1, NOW, 9) == ()
     assert await state.next_look(1) == NOW + HOUR
     assert await state.next_look(2) is None
-    assert await state.due_pipelines(1, NOW + HOUR) == (watch[0],)
-    assert await state.due_pipelines(2, NOW + 9 * HOUR) == ()
+    assert await state.due_pipelines(1, NOW + HOUR, 9) == (watch[0],)
+    assert await state.due_pipelines(2, NOW + 9 * HOUR, 9) == ()
     later = replace(watch[0], look_at=NOW + 3 * HOUR, looks=0, seen="t")
     await state.save_progress(progress(), watch=[later], unwatch=[2], now=NOW)
-    assert await state.due_pipelines(1, NOW + 9 * HOUR) == (later,)
+    assert await state.due_pipelines(1, NOW + 9 * HOUR, 9) == (later,)
     assert (await state.summary()).watched_pipelines == 1
+
+
+async def test_pipelines_are_watched_whatever_progress_is_made(state):
+    """Also before there is any; those that wait longest come first, of these the newest, and no more than asked for."""
+    watch = [WatchedPipeline(project_id=1, pipeline_id=n, look_at=NOW + n // 3 * HOUR) for n in range(1, 6)]
+    await state.watch(watch)
+    assert await state.progress(1) is None
+    assert [one.pipeline_id for one in await state.due_pipelines(1, NOW + HOUR, 3)] == [2, 1, 5]
+    assert await state.watched(1) == {1, 2, 3, 4, 5}
+    assert await state.watched(2) == frozenset()
+
+
+async def test_hastened_pipelines_are_due_behind_those_that_were(state):
+    """And those of other projects are not."""
+    await state.watch([WatchedPipeline(project_id=1, pipeline_id=n, look_at=NOW + n * HOUR) for n in (-1, 1)])
+    await state.watch([WatchedPipeline(project_id=2, pipeline_id=9, look_at=NOW + HOUR)])
+    await state.hasten(1, NOW)
+    assert [one.pipeline_id for one in await state.due_pipelines(1, NOW, 9)] == [-1, 1]
+    assert await state.due_pipelines(2, NOW, 9) == ()
+
+
+async def test_keeps_are_shifted_where_a_project_refuses(state, queue):
+    """Those of one ref that are due, no others; and the downloads of their jobs go first."""
+    refs = {1: "main", 2: "main", 3: "topic"}
+    keeps = [replace(due(n, at=NOW + (n == 2) * HOUR), ref=ref) for n, ref in refs.items()]
+    found = [transfer(n, deadline=NOW + (9 - n) * HOUR) for n in refs]
+    await state.save_progress(progress(), found=found, keeps=keeps, now=NOW)
+    await state.shift_keeps(1, ref="main", due_by=NOW, to=NOW + 3 * HOUR, first=NOW)
+    assert [keep.job_id for keep in await state.due_keeps(NOW, 9)] == [3]
+    assert [keep.job_id for keep in await state.due_keeps(NOW + 2 * HOUR, 9)] == [2, 3]
+    assert (await queue.claim(NOW)).transfer.job.id == 1
+    await state.shift_keeps(1, due_by=NOW + 3 * HOUR, to=NOW)
+    assert [keep.job_id for keep in await state.due_keeps(NOW, 9)] == [1, 2, 3]
+
+
+async def test_a_released_job_is_not_kept_again(state):
+    """The ledger says so, and every keep of the job is settled; those of other jobs are not."""
+    await state.save_progress(progress(), keeps=[due(1), due(1, rule="other"), due(2)], now=NOW)
+    given_up = entry(1, result=KeepResult.RELEASED)
+    await state.released(given_up)
+    assert [keep.job_id for keep in await state.due_keeps(NOW + HOUR, 9)] == [2]
+    assert [line async for line in state.keeps()] == [given_up]
 
 
 async def test_a_keep_is_due_until_it_is_settled(state):

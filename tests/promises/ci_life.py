@@ -193,7 +193,8 @@ class CiLife:
         return "play"
 
     def _retry(self, who: int, how: int) -> str | None:
-        job = _pick([job for job in self._jobs() if job.finished and not job.retried], who)
+        ended = {"success", "failed", "canceled"}
+        job = _pick([job for job in self._jobs() if job.status in ended and not job.retried], who)
         if job is None:
             return None
         again = self.world.retry(job)

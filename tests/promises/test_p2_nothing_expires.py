@@ -9,8 +9,13 @@ no later than ``d`` and were released since some moment ``t`` therefore need ``3
 one resource (Liu and Layland, 1973, section 7; Dertouzos, 1974): if it misses ``d``, there is a ``t <= r`` for which the
 need is larger than what there is, and then no other order helps either, for each of the ``n`` is as pressing as this one.
 
+In an outage of the storage nothing can be downloaded, in maintenance nothing can be kept, and some projects refuse every
+keep. A minute counts only if each of the ``n`` could be saved in it: in an outage those of projects that refuse cannot, and
+in maintenance nobody's.
+
 So a job is excused when there is such a ``t``, and only then. It is no excuse that the daemon was busy with what expires
-later, that it asked for what is refused over and over, that it went by its own clock, or that it polled the night through.
+later, that it asked for what is refused over and over, or that its downloads failed over and over, that it went by its own
+clock, or that it polled the night through.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -28,6 +34,7 @@ from hypothesis import strategies as st
 from artifact_sync.core.rules import Keep, KeepPolicy
 from artifact_sync.engine import EnginePolicy
 from artifact_sync.simulator import TOKEN, JobSpec, SimClock, SimJob, SimProject, SimToken, World, serve, small
+from artifact_sync.simulator.faults import Answer, Fault
 from tests.promises.virtual_daemon import VirtualDaemon, folder
 from tests.promises.virtual_loop import Census, run_virtually
 from tests.promises.virtual_time import START, VirtualTime
@@ -44,8 +51,10 @@ _POLICY = {
 }
 POLICY = EnginePolicy(**{f.name: _POLICY[f.name] for f in fields(EnginePolicy) if f.name in _POLICY})  # type: ignore[arg-type]
 WANTED = Wanted(name="all", selectors=("**",), keep=Keep(policy=KeepPolicy.BEFORE_EXPIRY, lead=timedelta(hours=12)))
-#: How long after its end a job is known at the latest: an idle project is asked in turn for its pipelines and for child pipelines.
-SEEN_AFTER = timedelta(minutes=135)
+#: How long after its end a job is known at the latest: an idle project is polled every hour, and requests wait for their turn.
+SEEN_AFTER = timedelta(minutes=75)
+#: How long after the end of a span it is known to be over at the latest: what refuses is not asked all the time.
+NOTICED_AFTER = timedelta(minutes=35)
 #: Requests a minute for looking at one project: its lists of pipelines, children and jobs, at the shortest interval.
 LOOKS = 4 / 20
 #: Requests to save one job.
@@ -66,16 +75,28 @@ class Burst:
 
 
 @dataclass(frozen=True)
-class Maintenance:
-    """Nobody may write for so many hours."""
+class Span:
+    """For so many hours nobody may write (``maintenance``), or no archive can be read (``outage``)."""
 
+    kind: str
     after: int
     hours: int
 
 
+@dataclass(frozen=True)
+class Lived:
+    """A span as it was."""
+
+    kind: str
+    begin: datetime
+    end: datetime
+
+
 _BURSTS = st.builds(Burst, st.sampled_from(_GAPS), st.integers(0, 2), st.sampled_from(_MANY), st.sampled_from(_HOURS))
-_SPANS = st.builds(Maintenance, st.sampled_from(_GAPS), st.sampled_from((1, 3, 12)))
-SCRIPTS = st.lists(st.one_of(_BURSTS, _BURSTS, _BURSTS, _BURSTS, _BURSTS, _SPANS), min_size=4, max_size=10)
+_SPANS = st.builds(
+    Span, st.sampled_from(("maintenance", "outage", "outage")), st.sampled_from(_GAPS), st.sampled_from((1, 3, 12))
+)
+SCRIPTS = st.lists(st.one_of(_BURSTS, _BURSTS, _BURSTS, _SPANS), min_size=4, max_size=10)
 
 
 @dataclass(frozen=True)
@@ -116,25 +137,63 @@ def _end(world: World, project: SimProject, burst: Burst) -> list[_Released]:
     return [_Released(job, job.finished_at, job.expire_at) for job in ended if job.finished_at and job.expire_at]
 
 
-def inexcusable(
-    lost: Sequence[_Released], released: Sequence[_Released], setting: Setting, projects: int
-) -> list[_Released]:
+def inexcusable(lost: Sequence[_Released], released: Sequence[_Released], world: _Circumstances) -> list[_Released]:
     """Those among the lost that a better order would have saved: the argument is in this module's docstring."""
-    return [one for one in lost if not any(_too_many(one, since.at, released, setting, projects) for since in released)]
+    return [one for one in lost if not any(_too_many(one, since.at, released, world) for since in released)]
 
 
-def _too_many(one: _Released, since: datetime, released: Sequence[_Released], setting: Setting, projects: int) -> bool:
+@dataclass(frozen=True)
+class _Circumstances:
+    setting: Setting
+    projects: int
+    spans: Sequence[Lived]
+
+    def useful(self, since: datetime, until: datetime, *, refusing: bool) -> timedelta:
+        """Time in which everything could be saved, also what can only be downloaded."""
+        noticed = [(span.kind, span.begin, span.end + NOTICED_AFTER) for span in self.spans]
+        edges = sorted({since, until, *(at for _, *both in noticed for at in both if since < at < until)})
+        found = timedelta()
+        for one, two in pairwise(edges):
+            kinds = {kind for kind, begin, end in noticed if begin <= one and two <= end}
+            if "outage" not in kinds or not (refusing or "maintenance" in kinds):
+                found += two - one
+        return found
+
+
+def _too_many(one: _Released, since: datetime, released: Sequence[_Released], world: _Circumstances) -> bool:
     if since > one.at:
         return False
-    need = COST * sum(since <= other.at and other.expires <= one.expires for other in released)
-    minutes = (one.expires - since) / timedelta(minutes=1)
-    there = setting.per_minute * (minutes - SEEN_AFTER / timedelta(minutes=1)) - LOOKS * projects * minutes
-    return need > there
+    these = [other for other in released if since <= other.at and other.expires <= one.expires]
+    refusing = any(other.job.project.protected_refs for other in these)
+    useful = world.useful(min(since + SEEN_AFTER, one.expires), one.expires, refusing=refusing)
+    looks = LOOKS * world.projects * ((one.expires - since) / timedelta(minutes=1))
+    return COST * len(these) > world.setting.per_minute * (useful / timedelta(minutes=1)) - looks
 
 
-async def _lived(
-    census: Census, setting: Setting, script: Sequence[Burst | Maintenance], total: Counter[str]
-) -> list[str]:
+def _suffer(world: World, spans: Sequence[Lived], now: datetime) -> None:
+    """Let be what is at this moment."""
+    kinds = {span.kind for span in spans if span.begin <= now < span.end}
+    world.maintenance = "maintenance" in kinds
+    world.faults.clear()
+    if "outage" in kinds:
+        world.faults.add(Fault(action=Answer(status=503), path="/jobs/[0-9]+/artifacts$", times=None))
+
+
+async def _until(daemon: VirtualDaemon, moment: datetime, spans: Sequence[Lived]) -> None:
+    """Let time pass, and every span end in it."""
+    now = daemon.time.now()
+    for end in sorted({moment, *(span.end for span in spans if now < span.end < moment)}):
+        await daemon.until(end)
+        daemon.world.tick()
+        _suffer(daemon.world, spans, end)
+
+
+def _kept_only(one: _Released, spans: Sequence[Lived]) -> bool:
+    """Whether it would have expired in an outage that had begun before it was released."""
+    return any(span.kind == "outage" and span.begin <= one.at and one.expires <= span.end for span in spans)
+
+
+async def _lived(census: Census, setting: Setting, script: Sequence[Burst | Span], total: Counter[str]) -> list[str]:
     random.seed(0)
     world = World(clock=SimClock.manual(START), seed=0)
     world.add_token(SimToken(value=TOKEN, protected=False))
@@ -144,7 +203,7 @@ async def _lived(
         project.keep_latest = False
         project.protected_refs = {"main"} if number in setting.refusing else set()
     released: list[_Released] = []
-    maintenance_ends = START
+    spans: list[Lived] = []
     with folder() as path:
         async with serve(world):
             daemon = VirtualDaemon(
@@ -160,30 +219,24 @@ async def _lived(
             await daemon.start()
             try:
                 for act in script:
-                    moment = time.now() + timedelta(minutes=act.after)
-                    if world.maintenance and maintenance_ends <= moment:
-                        await daemon.until(max(maintenance_ends, time.now()))
-                        world.maintenance = False
-                    await daemon.until(moment)
-                    world.tick()
-                    if isinstance(act, Maintenance):
-                        world.maintenance, maintenance_ends = True, moment + timedelta(hours=act.hours)
-                    else:
+                    await _until(daemon, time.now() + timedelta(minutes=act.after), spans)
+                    if isinstance(act, Burst):
                         released += _end(world, projects[act.project], act)
-                await daemon.until(max(maintenance_ends, time.now()))
-                world.maintenance = False
+                    else:
+                        spans.append(Lived(act.kind, time.now(), time.now() + timedelta(hours=act.hours)))
+                        _suffer(world, spans, time.now())
                 # Everything has expired by then, or was kept and fetched.
-                await daemon.until(time.now() + timedelta(days=5))
-                world.tick()
+                await _until(daemon, max((time.now(), *(span.end for span in spans))) + timedelta(days=5), spans)
             finally:
                 await daemon.stop()
             mirrored = daemon.mirrored()
     lost = [one for one in released if ("all", one.job.id) not in mirrored]
-    wrong = inexcusable(lost, released, setting, len(projects))
+    wrong = inexcusable(lost, released, _Circumstances(setting, len(projects), spans))
     total.update(worlds=1, jobs=len(released), mirrored=len(mirrored), lost=len(lost), kept=len(world.kept_jobs()))
     total.update({f"off by {setting.off}": 1, "requests": world.requests.total})
     total["keep refused"] += sum(seen.status == 403 for seen in world.requests)
-    total["maintenance"] += sum(isinstance(act, Maintenance) for act in script)
+    total.update(span.kind for span in spans)
+    total["outage survived by a keep"] += sum(_kept_only(one, spans) for one in released if one not in lost)
     total["lost where keep was refused"] += sum(one.job.project.protected_refs != set() for one in lost)
     assert all(one.job.removed for one in lost), "what GitLab still has is mirrored in the end"
     return [
@@ -194,7 +247,7 @@ async def _lived(
 
 #: What has to have happened in a run, or it proves nothing.
 COVERED = (
-    *("lost", "kept", "mirrored", "keep refused", "maintenance"),
+    *("lost", "kept", "mirrored", "keep refused", "maintenance", "outage", "outage survived by a keep"),
     *(f"off by {timedelta(hours=hours)}" for hours in (-1, 0, 1)),
 )
 
@@ -210,7 +263,7 @@ def _check(total: Counter[str], examples: int, *, derandomize: bool) -> None:
         suppress_health_check=list(HealthCheck),
     )
     @given(setting=SETTINGS, script=SCRIPTS)
-    def every_world(setting: Setting, script: list[Burst | Maintenance]) -> None:
+    def every_world(setting: Setting, script: list[Burst | Span]) -> None:
         wrong = run_virtually(lambda census: _lived(census, setting, script, total))
         assert not wrong, "\n".join(wrong)
 

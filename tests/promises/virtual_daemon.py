@@ -78,9 +78,11 @@ class VirtualDaemon:
     policy: EnginePolicy
     per_minute: int = 600_000
     off: timedelta = timedelta()
+    attempts: int = 2
     lives: int = 0
     events: list[Event] = field(default_factory=list)
     state: SqliteState | None = None
+    remote: Client | None = None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _running: asyncio.Task[None] | None = None
     _turns_left: int = 0
@@ -142,7 +144,7 @@ class VirtualDaemon:
             base_url=self.world.url,
             token=EnvToken("TOKEN", environ={"TOKEN": TOKEN}),
             per_minute=self.per_minute,
-            attempts=2,
+            attempts=self.attempts,
         )
         async with (
             Client(options, clock=clock) as remote,
@@ -152,7 +154,7 @@ class VirtualDaemon:
             transport = remote._transport
             connectors = [session.connector for session in (transport._api, transport._own, transport._foreign)]
             self.census.exchanging = lambda: any(connector._acquired for connector in connectors)  # type: ignore[union-attr]
-            self.state = state
+            self.state, self.remote = state, remote
             # Looking for work without being woken is for several daemons on one queue; here it would cost most of the time.
             workers._LOOK = keeper._LOOK = 3600.0
             fetching = FetchPolicy(min_rate=1, min_free=0)

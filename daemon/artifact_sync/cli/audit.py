@@ -24,6 +24,7 @@ from artifact_sync.cli.process import finish, supervise
 from artifact_sync.cli.words import count
 from artifact_sync.core.events import Audited, Emit, ProjectFailed
 from artifact_sync.engine import resolve
+from artifact_sync.engine.accounts import Accounts
 from artifact_sync.engine.audit import audit
 from artifact_sync.errors import CredentialRefused, RemoteError
 from artifact_sync.ports import TransferState
@@ -83,7 +84,10 @@ def command(config_path: Path | None, *, selection: Selection, as_json: bool, ve
     async def work() -> int:
         async with app.read(settings) as reading:
             totals.recorded = reading.recorded
-            await _audit(reading, totals, tell)
+            try:
+                await _audit(reading, totals, tell)
+            finally:
+                await Accounts(reading.means(tell)).settle()
             totals.failed = (await reading.state.summary()).by_state.get(TransferState.FAILED, 0)
         totals.worker = holder(settings.store_path / LOCK)
         if totals.problems and not totals.audited:
@@ -103,15 +107,7 @@ async def _audit(reading: app.Reading, totals: _Totals, tell: Emit) -> None:
         _troubled(subject, failure, totals, tell)
     for project in resolved.projects.values():
         try:
-            audited = await audit(
-                project,
-                remote=reading.remote,
-                state=reading.state,
-                clock=reading.clock,
-                rules=reading.rules,
-                policy=reading.policy,
-                emit=tell,
-            )
+            audited = await audit(project, reading.means(tell))
         except CredentialRefused:
             raise
         except RemoteError as error:

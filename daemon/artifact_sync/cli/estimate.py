@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from artifact_sync.core.rules import Rule
+from artifact_sync.core.ways import requests_for
 from artifact_sync.engine import Planned, Survey
 
 __all__ = ["Estimate", "Forecast"]
@@ -28,7 +29,7 @@ class Forecast:
     pages: int
     #: Pipelines, and what moved among them.
     pipelines: int
-    #: Items to fetch: archives, files, logs.
+    #: For archives, files of them, and logs.
     downloads: int
     keeps: int
     seconds: float
@@ -55,9 +56,9 @@ class Estimate:
 
     def add(self, plan: Planned) -> None:
         """Count a transfer of which something is missing."""
-        items = len(plan.missing)
-        self.downloads += items
-        self.history_downloads += items if plan.transfer.backfill else 0
+        requests = requests_for(plan.missing)
+        self.downloads += requests
+        self.history_downloads += requests if plan.transfer.backfill else 0
         self.keeps += [keep.due_at for keep in plan.keeps]
 
     def forecast(

@@ -9,12 +9,15 @@ from pathlib import Path
 import click
 
 from artifact_sync import app
+from artifact_sync.cli.file_words import file_ways, files_not_there, files_words
 from artifact_sync.cli.jobs import job_argument, named_job
 from artifact_sync.cli.jsonl import dumps
 from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
 from artifact_sync.cli.process import finish, supervise
 from artifact_sync.cli.standing import keep_words, mirror_words, remote_words
 from artifact_sync.cli.words import count, one_line
+from artifact_sync.core.model import Transfer
+from artifact_sync.core.planning import plan
 from artifact_sync.core.rules import Decision, Verdict
 from artifact_sync.engine import Explanation, explained
 
@@ -70,6 +73,10 @@ def _facts(explanation: Explanation) -> dict[str, object]:
         ],
         "transfers": explanation.transfers,
         "keeps": explanation.keeps,
+        "files": [
+            {"dest": transfer.dest, "ways": file_ways(transfer)} for transfer in _wanted(explanation) if transfer.items
+        ],
+        "files_not_there": {queued.transfer.dest: files_not_there(queued) for queued in explanation.transfers},
     }
 
 
@@ -81,6 +88,7 @@ def _lines(explanation: Explanation, now: datetime, *, verbose: bool) -> Iterato
         yield f"  mirror: {mirror_words(queued, now)}"
     if not explanation.transfers:
         yield "  mirror: nothing of this job is here or was asked for"
+    yield from (f"  files:  {words}" for words in files_words(explanation.transfers, _wanted(explanation)))
     for entry in explanation.keeps:
         yield f"  keep:   {keep_words(entry)}"
     for decision in explanation.decisions:
@@ -92,6 +100,10 @@ def _lines(explanation: Explanation, now: datetime, *, verbose: bool) -> Iterato
             yield f"       {count(left, 'condition')} {'asks' if left == 1 else 'ask'} nothing (--verbose shows them)"
     if any(decision.selected for decision in explanation.decisions) and candidate.job.archive is None:
         yield "note: GitLab lists no archive for it (none was made, it was erased, or it has expired and was deleted)"
+
+
+def _wanted(explanation: Explanation) -> tuple[Transfer, ...]:
+    return plan(explanation.candidate, explanation.decisions)
 
 
 def _asks_nothing(verdict: Verdict) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,6 +46,7 @@ def _lines(summary: Summary, now: datetime) -> Iterator[str]:
     yield f"transfers: {', '.join(states)}; {size(summary.published_bytes)} mirrored"
     yield f"watched:   {count(summary.watched_pipelines, 'pipeline')} with jobs that may still finish"
     yield f"keeps:     {summary.keeps_due:,} scheduled"
+    yield from _counted(summary.counts)
     yield from _section("at risk, soonest first", [_risk(queued, now) for queued in summary.at_risk])
     yield from _section("last errors", [_error(queued) for queued in summary.failures])
     yield from _section("projects", [_project(progress, now) for progress in summary.projects])
@@ -56,6 +57,20 @@ def _lines(summary: Summary, now: datetime) -> Iterator[str]:
             for entry in summary.keeps
         ],
     )
+
+
+def _counted(counts: Mapping[str, int]) -> Iterator[str]:
+    def by_purpose(kind: str) -> dict[str, int]:
+        return {name.partition(".")[2]: number for name, number in counts.items() if name.startswith(f"{kind}.")}
+
+    requests, unchanged, throttled = by_purpose("requests"), by_purpose("unchanged"), by_purpose("throttled")
+    if requests:
+        purposes = ", ".join(f"{number:,} {purpose}" for purpose, number in requests.items())
+        answers = f"{sum(unchanged.values()):,} unchanged, {sum(throttled.values()):,} refused with 429"
+        yield f"requests:  {sum(requests.values()):,} so far: {purposes}; {answers}"
+    if audits := counts.get("audit.projects", 0):
+        missing = counts.get("audit.missing", 0)
+        yield f"audits:    {count(audits, 'project')}, {count(counts['audit.jobs'], 'job')}: {missing:,} had been missed"
 
 
 def _cause(entry: KeepEntry) -> str:

@@ -11,6 +11,7 @@ from artifact_sync.config.problems import Fault, KeyPath
 from artifact_sync.config.rule_sections import RuleSection
 from artifact_sync.config.sections import Secret, Token
 from artifact_sync.config.settings import Settings
+from artifact_sync.core.file_patterns import items_of
 
 __all__ = ["Contradiction", "contradictions"]
 
@@ -124,7 +125,7 @@ def _rule(rule: RuleSection, path: KeyPath, *, has_keep_token: bool) -> Iterator
     if when.semver is not None and when.ref_type and "tag" not in when.ref_type:
         cure = "write ref_type: [tag], or remove semver"
         yield _found(semver, "versions are those of tags, and ref_type excludes tags", cure, because=(ref_type,))
-    if not (fetch.archive or fetch.files or fetch.reports or fetch.trace):
+    if not (fetch.archive or items_of(fetch.files) or fetch.reports or fetch.trace):
         names = ("archive", "files", "reports", "trace")
         what = "nothing is fetched"
         yield _found(

@@ -42,7 +42,12 @@ class Fetch(Section):
     """What to bring over of a job."""
 
     archive: Flag = key(True, "The whole archive, as artifacts.zip.", True)
-    files: tuple[ArtifactPath, ...] = key([], "Single files of the archive, instead of or beside it.", ["sbom.json"])
+    files: tuple[ArtifactPath, ...] = key(
+        [],
+        "Single files of the archive, instead of or beside it: paths and globs (* stops at /, ** crosses it); "
+        "!pattern excludes, and a ? at the end allows that there is none.",
+        ["dist/**/*.whl", "sbom.json?"],
+    )
     reports: tuple[Word, ...] = key([], f"Reports: {_REPORT_TYPES}, where the server can give them.", ["junit"])
     trace: Flag = key(False, "The job's log, as job.log.", True)
     max_size: Size | None = key(None, "Larger transfers are refused.", "2GiB")

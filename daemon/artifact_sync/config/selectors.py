@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from artifact_sync.config.keys import leaf
 from artifact_sync.config.problems import Wrong
+from artifact_sync.core.file_patterns import FilePattern
 from artifact_sync.core.paths import Template, TemplateError
 from artifact_sync.core.patterns import PatternError, PatternList
 from artifact_sync.core.rules import ProjectSelectors
@@ -22,20 +23,13 @@ __all__ = [
     "SemverRange",
     "TextPattern",
     "Word",
-    "is_exact_path",
 ]
 
-_GLOB = re.compile(r"[*?\[\]{}]|^!|^/.*/$", re.DOTALL)
 #: How a cure begins; RE2 repeats the expression in its messages, which may have a semicolon as well.
 _CURE = re.compile(r"(add|begin|did|fields|leave|only|spell|use|write) ")
 _PATTERN_CURE = (
     "write a glob such as v*, or /a regular expression/ that RE2 understands (no lookaround, no backreference)"
 )
-
-
-def is_exact_path(path: str) -> bool:
-    """Whether an entry of ``fetch.files`` names one file, with neither glob characters nor a trailing ``?``."""
-    return not _GLOB.search(path)
 
 
 def _wrong(kind: str, error: ValueError, written: str, cure: str) -> Wrong:
@@ -107,17 +101,23 @@ def _semver(value: object) -> str:
 
 
 def _artifact_path(value: object) -> str:
-    cure = "write the path inside the archive, such as dist/app.tar.gz"
+    cure = "write the path inside the archive, such as dist/app.tar.gz, or a glob such as dist/**/*.whl"
     if not isinstance(value, str):
         raise Wrong("not text", "put it in quotes")
-    if is_exact_path(value):
-        if value.startswith("/") or "\\" in value or not all(part.strip(". ") for part in value.split("/")):
-            raise Wrong("not a path inside an archive", cure)
-        return value
+    if value.strip("!?") == "":
+        raise Wrong("an empty pattern", "write ** for everything, or leave the list empty")
     try:
-        PatternList.parse([value.removesuffix("?")], separator=True)
+        if value.startswith("!"):
+            PatternList.parse([value], separator=True)
+            return value
+        pattern = FilePattern.parse(value)
     except PatternError as error:
         raise _wrong("pattern", error, value, cure) from None
+    path = pattern.path
+    if pattern.exact and (
+        path.startswith("/") or "\\" in path or not all(part.strip(". ") for part in path.split("/"))
+    ):
+        raise Wrong("not a path inside an archive", cure)
     return value
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from artifact_sync.config.problems import Fault, KeyPath, within
-from artifact_sync.config.selectors import is_exact_path
 
 __all__ = ["UNBUILT", "Unbuilt", "blank", "refused", "with_inert_values"]
 
@@ -45,7 +44,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt(("downloads", "segments"), "parallel ranges", 1),
     Unbuilt(("downloads", "segment_above"), "parallel ranges"),
     Unbuilt(("downloads", "bandwidth"), "bandwidth limits", None),
-    Unbuilt(("rules", "*", "fetch", "files", "*"), "patterns and optional files"),
     Unbuilt(("rules", "*", "fetch", "reports"), "reports", []),
     Unbuilt(("rules", "*", "publish", "extract"), "unpacked archives", False),
     Unbuilt(("rules", "*", "publish", "latest"), "links to the newest publication", None),
@@ -75,7 +73,7 @@ def refused(data: Any, faulty: Iterable[KeyPath]) -> Iterator[Fault]:
     known = tuple(faulty)
     for row in UNBUILT:
         for path, value in _find(data, row.path):
-            if not within(path, known) and not _asks_nothing(row, value):
+            if not within(path, known) and value != row.inert:
                 yield Fault(path=path, what=f"{row.what} are not built yet", cure=_cure(row))
 
 
@@ -98,15 +96,7 @@ def blank(effective: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _asks_nothing(row: Unbuilt, value: Any) -> bool:
-    if row.path[-1] == "*":
-        return isinstance(value, str) and is_exact_path(value)
-    return bool(value == row.inert)
-
-
 def _cure(row: Unbuilt) -> str:
-    if row.path[-1] == "*":
-        return "write the exact path of a file, without * ? [ ] { } !"
     if isinstance(row.inert, _Absent):
         return "remove the key"
     words = {None: "null", False: "false"}

@@ -10,13 +10,14 @@ Field meanings: https://docs.gitlab.com/api/jobs/ and https://docs.gitlab.com/ap
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from msgspec import NODEFAULT, Meta, Struct
+from msgspec import NODEFAULT, Meta, Struct, field
 from msgspec.structs import force_setattr
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "RefType",
     "StagedFile",
     "Transfer",
+    "TreeEntry",
     "TriggerJob",
 ]
 
@@ -46,6 +48,7 @@ Size = Annotated[int, Meta(ge=0, le=_MOST)]
 Instant = Annotated[datetime, Meta(tz=True)]
 #: Years of a timestamp: any offset and any margin can be applied to it.
 YEARS = range(1970, 9001)
+_OCTAL = re.compile("[0-7]{1,10}")
 
 if TYPE_CHECKING:
     Text: TypeAlias = str
@@ -155,6 +158,32 @@ class ArtifactsFile(Struct, frozen=True, kw_only=True):
     size: Size | None = None
 
 
+class TreeEntry(_Reported, frozen=True, kw_only=True):
+    """One entry of an archive, as GitLab lists it (https://docs.gitlab.com/api/job_artifacts/)."""
+
+    #: The whole path; a directory's ends in a slash.
+    name: str = field(name="path")
+    kind: Text = field(name="type", default="")
+    #: Bytes, unpacked; of files alone.
+    length: Size | None = field(name="size", default=None)
+    octal: Text = field(name="mode", default="")
+
+    @property
+    def is_dir(self) -> bool:
+        """Whether it is a directory."""
+        return self.kind == "directory" or self.name.endswith("/")
+
+    @property
+    def mode(self) -> int:
+        """Unix mode with file type; 0 where GitLab says none."""
+        return int(self.octal, 8) if _OCTAL.fullmatch(self.octal) else 0
+
+    @property
+    def size(self) -> int:
+        """Bytes, unpacked; 0 where GitLab says none."""
+        return self.length or 0
+
+
 class Commit(_Reported, frozen=True, kw_only=True):
     """The commit a job ran for."""
 
@@ -238,19 +267,29 @@ class Candidate:
     via: Project | None = None
 
 
-ItemKind = Literal["archive", "file", "trace"]
+ItemKind = Literal["archive", "file", "files", "trace"]
 
 
 class Item(Struct, frozen=True, kw_only=True):
     """One thing to bring over for a publication."""
 
     kind: ItemKind
-    #: Name inside the publication, POSIX, components already encoded: ``artifacts.zip``, ``files/a/b.txt``, ``job.log``.
+    #: Name inside the publication, POSIX, components already encoded: ``artifacts.zip``, ``files/a/b.txt``, ``job.log``. Of
+    #: ``files``, which becomes any number of such files, a name that none of them can have.
     name: str
-    #: Path inside the archive, for ``file``.
+    #: Path inside the archive, for ``file``; a pattern over such paths, for ``files``.
     path: str | None = None
     #: Bytes as GitLab announced them; None where it announces none.
     size: int | None = None
+    #: Whether it may be missing from the archive, or match nothing there, without a word.
+    optional: bool = False
+    #: Patterns over the paths that are not meant, for ``files``.
+    excluded: tuple[str, ...] = ()
+
+    @property
+    def may_be_nothing(self) -> bool:
+        """Whether a transfer can be complete without any file of it."""
+        return self.optional or self.kind == "files"
 
 
 class Transfer(Struct, frozen=True, kw_only=True):
@@ -284,6 +323,8 @@ class StagedFile(Struct, frozen=True, kw_only=True):
     etag: str | None = None
     #: Where it came from: scheme, host and path, never a query.
     source: str = ""
+    #: Path inside the archive, of a file out of one.
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +340,8 @@ class KeepDue:
     expire_at: datetime
     always: bool = False
     attempts: int = 0
+    #: What the job ran for: protected refs refuse what others grant.
+    ref: str = ""
 
 
 class KeepResult(StrEnum):

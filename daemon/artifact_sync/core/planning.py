@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from artifact_sync.core.deadlines import keep_due
+from artifact_sync.core.file_patterns import items_of, united
 from artifact_sync.core.model import Candidate, Item, KeepDue, Transfer
-from artifact_sync.core.paths import encode_path, fields_of
+from artifact_sync.core.paths import fields_of
 from artifact_sync.core.rules import Decision, Fetch, KeepPolicy, Rule
 
 __all__ = ["keeps", "lacks", "plan"]
@@ -39,13 +40,12 @@ def _transfer(candidate: Candidate, dest: str, rules: Sequence[Rule], *, backfil
     job = candidate.job
     useful = [(rule, items) for rule in rules if (items := _items(candidate, rule.fetch))]
     sizes = [rule.fetch.max_size for rule, _ in useful if rule.fetch.max_size is not None]
-    union = {item.name: item for _, items in useful for item in items}
     return Transfer(
         project_id=candidate.project.id,
         project_path=candidate.project.path_with_namespace,
         job=job,
         rules=tuple(rule.name for rule, _ in useful),
-        items=tuple(union.values()),
+        items=united(item for _, items in useful for item in items),
         dest=dest,
         deadline=job.artifacts_expire_at,
         priority=max((rule.priority for rule, _ in useful), default=0),
@@ -60,13 +60,15 @@ def _items(candidate: Candidate, fetch: Fetch) -> tuple[Item, ...]:
     if archive is not None:
         if fetch.archive:
             items.append(Item(kind="archive", name="artifacts.zip", size=archive.size))
-        items += (Item(kind="file", name=f"files/{encode_path(path)}", path=path) for path in fetch.files)
+        items += items_of(fetch.files)
     if fetch.trace:
         items.append(Item(kind="trace", name="job.log"))
     return tuple(items)
 
 
-def keeps(candidate: Candidate, decisions: Iterable[Decision], *, poll_interval: timedelta) -> tuple[KeepDue, ...]:
+def keeps(
+    candidate: Candidate, decisions: Iterable[Decision], *, now: datetime, poll_interval: timedelta
+) -> tuple[KeepDue, ...]:
     """A keep for each selecting rule whose policy asks for one; none for artifacts that do not expire."""
     job = candidate.job
     expire_at = job.artifacts_expire_at
@@ -80,6 +82,7 @@ def keeps(candidate: Candidate, decisions: Iterable[Decision], *, poll_interval:
             job_name=job.name,
             rule=decision.rule.name,
             due_at=keep_due(
+                now=now,
                 expire_at=expire_at,
                 finished_at=job.finished_at,
                 lead=decision.rule.keep.lead,
@@ -87,6 +90,7 @@ def keeps(candidate: Candidate, decisions: Iterable[Decision], *, poll_interval:
             ),
             expire_at=expire_at,
             always=decision.rule.keep.policy is KeepPolicy.ALWAYS,
+            ref=job.ref,
         )
         for decision in decisions
         if decision.selected and decision.rule.keep.policy is not KeepPolicy.NEVER

@@ -31,7 +31,7 @@ class Fetch:
     """What to bring over of a selected job."""
 
     archive: bool = True
-    #: Exact paths inside the archive.
+    #: Exact paths inside the archive and patterns over them, as ``core.file_patterns`` reads them.
     files: tuple[str, ...] = ()
     trace: bool = False
     #: Bytes; larger transfers are refused.

@@ -13,10 +13,12 @@ from anyio.abc import TaskGroup
 from artifact_sync.core.events import Emit, ProjectFailed, ProjectFound
 from artifact_sync.core.model import Project
 from artifact_sync.core.rules import Rule
+from artifact_sync.engine.accounts import Accounts
 from artifact_sync.engine.audit import audit
 from artifact_sync.engine.discovery import Discovery
 from artifact_sync.engine.groups import single_error
 from artifact_sync.engine.keeper import Keeper
+from artifact_sync.engine.means import Means
 from artifact_sync.engine.policy import EnginePolicy
 from artifact_sync.engine.preview import Explanation, explained
 from artifact_sync.engine.projects import Resolved, known_as, resolve
@@ -29,6 +31,8 @@ __all__ = ["Engine", "SyncReport"]
 
 #: A project whose polls fail is asked less and less, down to once in this time.
 _LONGEST_BACKOFF = timedelta(minutes=30)
+#: A project is asked again after this part of the time for which nothing has moved in it.
+_IDLE_PARTS = 3
 #: A daemon that is restarted every day audits, too.
 _FIRST_AUDIT = timedelta(hours=1)
 #: The subject of what concerns every project.
@@ -79,6 +83,8 @@ class Engine:
         policy: EnginePolicy,
         emit: Emit,
     ) -> None:
+        means = Means(remote=remote, state=state, clock=clock, rules=rules, policy=policy, emit=emit)
+        self._means = means
         self._remote = remote
         self._store = store
         self._state = state
@@ -96,8 +102,9 @@ class Engine:
             emit=emit,
             probe=self._credential_refused,
         )
-        self._keeper = Keeper(remote=remote, state=state, clock=clock, policy=policy, emit=emit)
-        self._discovery = Discovery(remote=remote, state=state, clock=clock, rules=rules, policy=policy, emit=emit)
+        self._keeper = Keeper(means)
+        self._discovery = Discovery(means)
+        self._accounts = Accounts(means)
         self._met: set[int] = set()
         self._followed: dict[int, _Followed] = {}
         self._in_trouble: set[str] = set()
@@ -123,6 +130,7 @@ class Engine:
         with single_error():
             async with anyio.create_task_group() as keeping:
                 keeping.start_soon(self._keeper.run)
+                keeping.start_soon(self._accounts.run)
                 async with anyio.create_task_group() as working:
                     working.start_soon(self._workers.run, finish)
                     await self._look_at_all(report)
@@ -171,6 +179,7 @@ class Engine:
                 group.start_soon(self._workers.run)
                 group.start_soon(self._keeper.run)
                 group.start_soon(self._revive)
+                group.start_soon(self._accounts.run)
                 group.start_soon(self._audits)
                 await self._follow_projects(group)
 
@@ -202,23 +211,27 @@ class Engine:
             if not resolved.failures:
                 for project_id in followed.keys() - resolved.projects.keys():
                     followed.pop(project_id).scope.cancel()
-            wait = self._policy.interval if resolved.failures else self._policy.resolve_every
-            await self._clock.sleep(wait.total_seconds())
+            if not resolved.failures:
+                wait = self._policy.interval
+            await self._clock.sleep((wait if resolved.failures else self._policy.resolve_every).total_seconds())
+            # What fails again and again is asked for no more often than the rest, in the end.
+            wait = min(2 * wait, self._policy.resolve_every)
 
     async def _follow(self, followed: _Followed) -> None:
         with followed.scope:
             await self._clock.sleep(random.random() * min(1.0, self._policy.interval.total_seconds()))
-            failures, interval = 0, self._policy.interval
+            failures = 0
             while True:
-                project, due = followed.project, self._clock.now() + interval
+                project = followed.project
                 try:
                     async with self._polls:
-                        moved = await self._discovery.poll(project)
+                        await self._discovery.poll(project)
                     self._found()
                     await self._understood(project)
                     # Busy projects are asked often, idle ones less and less.
-                    interval = self._policy.interval if moved else min(interval * 3 / 2, self._policy.max_interval)
-                    due = self._clock.now() + interval
+                    wait = await self._discovery.idle_for(project) / _IDLE_PARTS
+                    wait = min(max(wait, self._policy.interval), self._policy.max_interval)
+                    due = self._clock.now() + wait
                     await self._history(project, until=due)
                     failures = 0
                     look = await self._state.next_look(project.id)
@@ -260,15 +273,7 @@ class Engine:
 
     async def _audit(self, project: Project) -> None:
         async with self._polls:
-            await audit(
-                project,
-                remote=self._remote,
-                state=self._state,
-                clock=self._clock,
-                rules=self._rules,
-                policy=self._policy,
-                emit=self._emit,
-            )
+            await audit(project, self._means)
 
     async def _revive(self) -> None:
         while True:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Self
 
 from artifact_sync.core.model import Candidate, Job, KeepDue, Origin, Project, Transfer
 from artifact_sync.core.planning import keeps, lacks, plan
 from artifact_sync.core.rules import Decision, Rule, explain
+from artifact_sync.engine.means import Means
 from artifact_sync.errors import Denied, NotFound, Refused
 from artifact_sync.ports import Priority, Remote
 
-__all__ = ["Findings", "Judge", "Walk", "all_before", "latest_ids", "pipeline_jobs"]
+__all__ = ["Findings", "Judge", "Walk", "all_before", "latest_ids", "pipeline_ids", "pipeline_jobs"]
 
 #: Names a walk remembers before it asks GitLab instead.
 _REMEMBERED = 200_000
@@ -80,6 +82,12 @@ class Judge:
     rules: Sequence[Rule]
     poll_interval: timedelta
     settle: timedelta
+
+    @classmethod
+    def of(cls, means: Means) -> Self:
+        """As the policy says."""
+        policy = means.policy
+        return cls(remote=means.remote, rules=means.rules, poll_interval=policy.interval, settle=policy.settle)
 
     async def page(
         self,
@@ -149,7 +157,7 @@ class Judge:
         if transfers:
             findings.selected += 1
             findings.transfers += transfers
-            findings.keeps += keeps(candidate, decisions, poll_interval=self.poll_interval)
+            findings.keeps += keeps(candidate, decisions, now=now, poll_interval=self.poll_interval)
 
     async def _told_apart(
         self, project: Project, unknown: Sequence[Candidate], priority: Priority
@@ -196,6 +204,11 @@ async def latest_ids(remote: Remote, project_id: int, pipeline_id: int, priority
             hint="Give the token's user a role that may read the pipeline's jobs.",
         )
     return ids
+
+
+def pipeline_ids(jobs: Iterable[Job]) -> set[int]:
+    """Pipelines that the jobs belong to."""
+    return {job.pipeline.id for job in jobs if job.pipeline is not None}
 
 
 def all_before(jobs: Sequence[Job], horizon: datetime | None) -> bool:

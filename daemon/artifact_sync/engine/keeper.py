@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 
 import anyio
 
-from artifact_sync.core.events import Emit, Kept
+from artifact_sync.core.events import Kept
 from artifact_sync.core.model import Job, KeepDue, KeepResult
 from artifact_sync.engine.bell import Bell, rung
-from artifact_sync.engine.policy import EnginePolicy
+from artifact_sync.engine.means import Means
+from artifact_sync.engine.refusals import Refusals
 from artifact_sync.errors import CredentialRefused, Denied, NotFound, RemoteError
-from artifact_sync.ports import Clock, KeepEntry, Priority, Remote, State
+from artifact_sync.ports import KeepEntry, Priority, Trouble
 
 __all__ = ["Keeper"]
 
@@ -29,8 +30,8 @@ _BATCH = 50
 _TRIES_LEFT = 4
 _LEAST_WAIT = timedelta(seconds=1)
 _FIRST_WAIT = timedelta(seconds=15)
-
-
+#: The server's time is not known to the second; so long after an expiry it refuses for certain.
+_SURELY_EXPIRED = timedelta(minutes=5)
 #: Endings after which nothing but the download can save the artifacts.
 _ONLY_FETCHED = frozenset({KeepResult.EXPIRED, KeepResult.DENIED, KeepResult.UNCONFIRMED})
 
@@ -41,17 +42,20 @@ class _Ending:
     detail: str = ""
     #: Whether it makes sense to call again.
     again: bool = False
+    #: Whether it is the project that refuses, or all of GitLab, and not this job.
+    refused: bool = False
 
 
 class Keeper:
     """Calls the keeps that are due."""
 
-    def __init__(self, *, remote: Remote, state: State, clock: Clock, policy: EnginePolicy, emit: Emit) -> None:
-        self._remote = remote
-        self._state = state
-        self._clock = clock
-        self._emit = emit
-        self._limiter = anyio.CapacityLimiter(policy.keeps)
+    def __init__(self, means: Means) -> None:
+        self._remote = means.remote
+        self._state = means.state
+        self._clock = means.clock
+        self._emit = means.emit
+        self._limiter = anyio.CapacityLimiter(means.policy.keeps)
+        self._refusals = Refusals()
         self._bell = Bell()
         self._turn = anyio.Lock()
 
@@ -80,9 +84,19 @@ class Keeper:
 
     async def _keep(self, due: KeepDue) -> None:
         async with self._limiter:
-            ending = await self._called(due)
+            now = self._clock.now()
+            if (until := self._refusals.until(due.project_id, due.ref, now)) is not None:
+                # Nothing but their downloads can save them meanwhile.
+                await self._state.shift_keeps(due.project_id, ref=due.ref, due_by=now, to=until, first=now)
+                return
+            if now - due.expire_at > _SURELY_EXPIRED:
+                ending = _Ending(KeepResult.EXPIRED, "not asked: the expiry had passed")
+            else:
+                ending = await self._called(due)
         now = self._clock.now()
-        again_at = self._again_at(due, now, refused=ending.result is KeepResult.DENIED) if ending.again else None
+        again_at = self._again_at(due, now) if ending.again else None
+        if ending.refused and again_at is not None:
+            again_at = self._refusals.refused(due.project_id, due.ref, now)
         kept = ending.result is KeepResult.KEPT
         entry = KeepEntry(
             at=now,
@@ -100,6 +114,7 @@ class Keeper:
         await self._state.keep_done(
             due, entry, again_at=again_at, expire_at=expire_at, first=ending.result in _ONLY_FETCHED
         )
+        await self._noted(due, ending, now)
         self._emit(
             Kept(
                 project=due.project_path,
@@ -122,7 +137,7 @@ class Keeper:
         except CredentialRefused as error:
             return _Ending(KeepResult.DENIED, str(error), again=True)
         except Denied as error:
-            return _Ending(KeepResult.DENIED, await self._why_denied(due, error), again=True)
+            return _Ending(KeepResult.DENIED, await self._why_denied(due, error), again=True, refused=True)
         except RemoteError as error:
             return _Ending(KeepResult.FAILED, str(error), again=True)
         if job.artifacts_expire_at is None and job.archive is not None:
@@ -141,10 +156,22 @@ class Keeper:
             return f"{error}; reading the job fails too: {also}"
         return f"{error}; the job can be read: the token may not keep, or GitLab is in maintenance"
 
-    def _again_at(self, due: KeepDue, now: datetime, *, refused: bool = False) -> datetime | None:
+    async def _noted(self, due: KeepDue, ending: _Ending, now: datetime) -> None:
+        """What one answer tells of the project's other jobs."""
+        subject = f"keep in {due.project_path}"
+        if ending.refused:
+            hint = (
+                "What expires there is downloaded first meanwhile. Give the token's user the right to keep artifacts (on a "
+                "protected branch: to push or merge there), or name a token that may with gitlab.keep_token."
+            )
+            await self._state.note_trouble(Trouble(subject=subject, error=ending.detail, hint=hint, since=now))
+        elif ending.result is KeepResult.KEPT and (until := self._refusals.granted(due.project_id)) is not None:
+            await self._state.clear_trouble(subject)
+            await self._state.shift_keeps(due.project_id, due_by=until, to=now)
+
+    def _again_at(self, due: KeepDue, now: datetime) -> datetime | None:
         left = due.expire_at - now
         if left <= timedelta():
             return None
-        # What was refused is seldom granted a moment later, and a project of refusals must not use up the budget.
-        soon = left if refused else _FIRST_WAIT * (1 << min(due.attempts, 16))
+        soon = _FIRST_WAIT * (1 << min(due.attempts, 16))
         return now + max(_LEAST_WAIT, min(soon, left / _TRIES_LEFT))

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from artifact_sync.core.events import Discovered, Emit, Selected
-from artifact_sync.core.model import Job, Project
+from artifact_sync.core.events import Discovered, Selected
+from artifact_sync.core.model import Job, Pipeline, Project
 from artifact_sync.core.rules import Rule
 from artifact_sync.engine.judging import Findings, Judge, Walk, pipeline_jobs
-from artifact_sync.engine.policy import EnginePolicy
+from artifact_sync.engine.means import Means
 from artifact_sync.errors import NotFound
-from artifact_sync.ports import Clock, Priority, Progress, QueuedTransfer, Remote, State, WatchedPipeline
+from artifact_sync.ports import Page, Priority, Progress, QueuedTransfer, WatchedPipeline
 
-__all__ = ["Looks", "selected_event"]
+__all__ = ["Looks", "follows", "selected_event"]
 
+#: The time for a look at what a look led to: in the same poll.
+_AT_ONCE = datetime.fromtimestamp(0, UTC)
 #: Doublings after which a look's interval is beyond any limit.
 _MANY_LOOKS = 20
 #: Clocks differ by this at most, as far as the first moment of a project is concerned.
@@ -30,30 +32,41 @@ _RETRIED_WITHIN = timedelta(days=7)
 class Looks:
     """Judges what GitLab shows of a project, and writes it down with how far that is."""
 
-    def __init__(
-        self,
-        *,
-        remote: Remote,
-        state: State,
-        clock: Clock,
-        rules: Sequence[Rule],
-        policy: EnginePolicy,
-        emit: Emit,
-    ) -> None:
-        self._remote = remote
-        self._state = state
-        self._clock = clock
-        self._rules = rules
-        self._policy = policy
-        self._emit = emit
-        self._wants_retried = any(rule.when.retried for rule in rules)
-        self._judge = Judge(remote=remote, rules=rules, poll_interval=policy.interval, settle=policy.settle)
+    def __init__(self, means: Means) -> None:
+        self._remote = means.remote
+        self._state = means.state
+        self._clock = means.clock
+        self._rules = means.rules
+        self._policy = means.policy
+        self._emit = means.emit
+        self._wants_retried = any(rule.when.retried for rule in means.rules)
+        self._judge = Judge.of(means)
+        self._undecodable: dict[int, int] = {}
 
-    def follows(self, project: Project) -> bool:
-        return any(rule.when.downstream and rule.projects.matches(project) for rule in self._rules)
+    def counted(self, project: Project, page: Page[Job]) -> Page[Job]:
+        """The page; what could not be understood of it is counted."""
+        if page.undecodable:
+            self._undecodable[project.id] = self._undecodable.get(project.id, 0) + page.undecodable
+        return page
 
-    async def at(self, project: Project, watched: WatchedPipeline, *, known: bool = True, late: bool = True) -> None:
-        """Judge its jobs, follow what it triggered, and look again while something may still come."""
+    def take_undecodable(self, project_id: int) -> int:
+        """How many entries of the project's lists could not be understood since this was asked last."""
+        return self._undecodable.pop(project_id, 0)
+
+    async def watch(self, project: Project, pipelines: Iterable[Pipeline]) -> None:
+        """Have these looked at now, of which nothing but their being there is known. Raises StateError, NoSpace."""
+        now = self._clock.now()
+        if watch := [
+            WatchedPipeline(project_id=project.id, pipeline_id=pipeline.id, look_at=now, seen=_NO_JOBS)
+            for pipeline in pipelines
+        ]:
+            await self._state.watch(watch)
+
+    async def at(self, project: Project, watched: WatchedPipeline) -> None:
+        """Judge its jobs, follow what it triggered, and look again while something may still come.
+
+        Raises what Remote and State raise.
+        """
         progress = await self._state.progress(project.id)
         if progress is None:
             return
@@ -75,19 +88,20 @@ class Looks:
         if via is not None and (findings.dormant or _ended_since(jobs, self._clock.now() - _RETRIED_WITHIN)):
             waits = True
         findings.pending, findings.dormant = set(), set()
-        if not waits or not (jobs or known or triggering):
-            await self.save(project, progress, findings, watch=triggered, unwatch=[watched.pipeline_id], late=late)
+        # Where other tools report statuses, a pipeline has no jobs at all (app/models/generic_commit_status.rb).
+        if not waits or not (jobs or triggering or watched.seen != _NO_JOBS):
+            await self.save(project, progress, findings, watch=triggered, unwatch=[watched.pipeline_id], late=True)
             return
-        seen = _fingerprint(jobs)
+        seen = _fingerprint(jobs) if jobs else watched.seen
         looks = watched.looks + 1 if seen == watched.seen else 0
         again = self._again(watched, looks=looks, seen=seen)
-        await self.save(project, progress, findings, watch=[*triggered, again], late=late)
+        await self.save(project, progress, findings, watch=[*triggered, again], late=True)
 
     async def _triggered(
         self, project: Project, runs_in: Project, pipeline_id: int
     ) -> tuple[list[WatchedPipeline], bool]:
         """Pipelines in other projects that this one triggered, and whether it may trigger more."""
-        if not self.follows(project):
+        if not follows(project, self._rules):
             return [], False
         watch: list[WatchedPipeline] = []
         more = False
@@ -96,12 +110,13 @@ class Looks:
                 started = trigger.downstream_pipeline
                 if started is None:
                     more = more or trigger.status in {"pending", "running"}
-                elif started.project_id not in {None, runs_in.id}:
+                # A child of the project's own is found by the project's own lists.
+                elif started.project_id not in {None, project.id}:
                     watch.append(
                         WatchedPipeline(
                             project_id=project.id,
                             pipeline_id=started.id,
-                            look_at=self._clock.now(),
+                            look_at=_AT_ONCE,
                             runs_in=started.project_id,
                         )
                     )
@@ -116,9 +131,9 @@ class Looks:
             jobs[job.id] = job
         return sorted(jobs.values(), key=lambda job: job.id, reverse=True)
 
-    async def watch_again(self, project: Project, watched: WatchedPipeline, *, looks: int, seen: str) -> None:
-        if (progress := await self._state.progress(project.id)) is not None:
-            await self.save(project, progress, Findings(), watch=[self._again(watched, looks=looks, seen=seen)])
+    async def put_off(self, watched: WatchedPipeline) -> None:
+        """It could not be looked at: later."""
+        await self._state.watch([self._again(watched, looks=watched.looks + 1, seen=watched.seen)])
 
     def _again(self, watched: WatchedPipeline, *, looks: int, seen: str) -> WatchedPipeline:
         longest = _LONGEST_ELSEWHERE if watched.runs_in else self._policy.longest_look
@@ -135,6 +150,7 @@ class Looks:
         backfill: bool,
         via: Project | None = None,
     ) -> Findings:
+        """As ``Judge.page``, now. Raises what that raises."""
         return await self._judge.page(
             project,
             jobs,
@@ -156,6 +172,10 @@ class Looks:
         unwatch: Sequence[int] = (),
         late: bool = False,
     ) -> None:
+        """Write down what was found, with ``progress``, and tell. ``late``: the poll for what is new had passed by it.
+
+        Raises StateError, NoSpace.
+        """
         now = self._clock.now()
         look_at = now + self._policy.interval
         pending = [
@@ -187,9 +207,18 @@ def _ended_since(jobs: Sequence[Job], moment: datetime) -> bool:
     return any(job.finished_at is not None and job.finished_at > moment for job in jobs)
 
 
+def follows(project: Project, rules: Sequence[Rule]) -> bool:
+    """Whether some rule wants what the project's pipelines trigger in other projects."""
+    return any(rule.when.downstream and rule.projects.matches(project) for rule in rules)
+
+
 def _fingerprint(jobs: Sequence[Job]) -> str:
     text = " ".join(f"{job.id}:{job.status}" for job in jobs)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+#: What a pipeline without jobs looks like.
+_NO_JOBS = _fingerprint(())
 
 
 def selected_event(queued: QueuedTransfer, *, late: bool) -> Selected:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from artifact_sync.core.model import Candidate, Item, KeepDue, Project, Transfer
 from artifact_sync.core.rules import Decision, Rule, explain
+from artifact_sync.core.selection import owed
 from artifact_sync.engine.judging import Judge, Walk, all_before, latest_ids
 from artifact_sync.engine.policy import EnginePolicy
 from artifact_sync.ports import Clock, KeepEntry, Priority, QueuedTransfer, Remote, State, TransferState
@@ -36,8 +37,8 @@ class Planned:
         """What is not published yet."""
         if self.known is None or self.known.state is TransferState.LOST or self.known.published_at is None:
             return self.transfer.items
-        there = {file.name for file in self.known.files}
-        return tuple(item for item in self.transfer.items if item.name not in there)
+        asked = self.known.transfer.items if self.known.state is TransferState.PUBLISHED else ()
+        return owed(self.transfer.items, self.known.files, asked=asked)
 
     @property
     def size(self) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from artifact_sync.core.model import Job, KeepResult, Project
+from artifact_sync.core.selection import owed
 from artifact_sync.errors import NotMirrored, RemoteError, UsageError
 from artifact_sync.ports import Clock, Copies, KeepEntry, QueuedTransfer, Remote, State, TransferState
 
@@ -120,8 +121,8 @@ async def release(found: Standing, *, remote: Remote, state: State, clock: Clock
 async def _verified(queued: QueuedTransfer, copies: Copies) -> bool:
     if queued.state is not TransferState.PUBLISHED or not queued.files:
         return False
-    wanted = {item.name for item in queued.transfer.items}
-    return wanted <= {file.name for file in queued.files} and await copies.has(queued.transfer.dest, queued.files)
+    items = queued.transfer.items
+    return not owed(items, queued.files, asked=items) and await copies.has(queued.transfer.dest, queued.files)
 
 
 def _archives(queued: QueuedTransfer) -> set[str]:

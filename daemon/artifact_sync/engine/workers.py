@@ -26,6 +26,7 @@ from artifact_sync.errors import (
     Outcome,
     StateError,
     StoreDamaged,
+    Throttled,
     Transient,
 )
 from artifact_sync.ports import Clock, Publication, Queue, QueuedTransfer, Store
@@ -37,14 +38,20 @@ log = structlog.get_logger()
 #: Whether GitLab refuses the credential everywhere, asked when it was refused for one download. Raises nothing of ours.
 Probe = Callable[[], Awaitable[bool]]
 
-#: Seconds after which the queue is looked at without a reason, and between two looks at the least.
-_LOOK, _LEAST = 300.0, 1.0
+#: Seconds after which the queue is looked at without a reason (another process may have put something into it), and between
+#: two looks at the least.
+_LOOK, _LEAST = 15.0, 1.0
 #: Seconds that everybody waits when the disk is full or the credential refused.
 _PAUSE = 30.0
 #: Failures of the store's disk in a row after which the daemon ends, so that a supervisor sees it.
 _DAMAGES = 3
 #: At least so many tries fit in before a deadline.
 _TRIES_LEFT = 4
+#: So many transfers that fail one after another, and none that succeeds, are an outage.
+_OUTAGE = 3
+#: Seconds without a download after that, doubled with each one that fails still; and how long the first one that is tried
+#: then is waited for.
+_FIRST_REST, _LONGEST_REST, _PROBE = 15.0, 300.0, 30.0
 
 
 class Fetches(Protocol):
@@ -93,6 +100,11 @@ class Workers:
         self._damages = 0
         self._paused_until = 0.0
         self._last_pause: ArtifactSyncError | None = None
+        #: Whether a single pass is made, which does not wait for better times.
+        self._once = False
+        #: Transfers that failed since the last one that succeeded, for a reason that may be everybody's.
+        self._failing: set[int] = set()
+        self._rests = 0
         self.tally = Tally()
 
     def begin(self) -> None:
@@ -110,6 +122,7 @@ class Workers:
         Raises StateError, StoreDamaged after several in a row; with ``finish`` also NoSpace and CredentialRefused,
         because a single pass does not wait for a person.
         """
+        self._once = finish is not None
         async with anyio.create_task_group() as timing:
             timing.start_soon(self._ring_when_due)
             async with anyio.create_task_group() as group:
@@ -125,6 +138,9 @@ class Workers:
                     raise self._last_pause
                 await self._clock.sleep(pause)
                 continue
+            if self._outage:
+                # One tries whether it is over; the others see first what that brings.
+                self._paused_until = self._clock.monotonic() + _PROBE
             ring = self._bell.next_ring
             queued = await self._queue.claim(self._clock.now())
             if queued is not None:
@@ -186,6 +202,10 @@ class Workers:
             raise
         else:
             self._damages = 0
+            if self._outage:
+                self._paused_until = 0.0
+            self._failing.clear()
+            self._rests = 0
             self.tally.published += 1
             self.tally.published_bytes += published.size
             self._ended(queued, Outcome.PUBLISHED, size=published.size, seconds=self._clock.monotonic() - began)
@@ -210,6 +230,7 @@ class Workers:
                 self._ended(queued, outcome, seconds=seconds, retry_at=retry_at)
                 return
         else:
+            self._suspect(queued, error)
             retry_at = self._retry_at(queued, error)
             await self._queue.fail(queued.id, outcome, str(error), retry_at=retry_at)
             if retry_at is None:
@@ -218,6 +239,20 @@ class Workers:
                 self.tally.retries += 1
         self._ended(queued, outcome, seconds=seconds, error=error, retry_at=retry_at)
         self.wake()
+
+    @property
+    def _outage(self) -> bool:
+        return not self._once and len(self._failing) >= _OUTAGE
+
+    def _suspect(self, queued: QueuedTransfer, error: ArtifactSyncError) -> None:
+        """Rest where nobody's download succeeds: a storage that fails is not asked for each of them again and again."""
+        if not isinstance(error, Transient) or isinstance(error, Throttled):
+            return
+        self._failing.add(queued.id)
+        if self._outage:
+            rest = min(_FIRST_REST * (1 << min(self._rests, 16)), _LONGEST_REST)
+            self._paused_until = self._clock.monotonic() + rest
+            self._rests += 1
 
     async def _concerns_all(self, error: ArtifactSyncError) -> bool:
         """Whether no other transfer would fare better now."""
@@ -229,9 +264,15 @@ class Workers:
     def _retry_at(self, queued: QueuedTransfer, error: ArtifactSyncError) -> datetime | None:
         attempts = queued.attempts + 1
         # What obstructs a destination is for a person to remove; the next pass looks again.
-        if error.outcome.final or isinstance(error, Obstructed) or attempts >= self._policy.attempts:
+        if error.outcome.final or isinstance(error, Obstructed):
             return None
-        now = self._clock.now()
+        now, deadline = self._clock.now(), queued.transfer.deadline
+        if attempts >= self._policy.attempts:
+            # What expires is tried until it has: a later pass may be too late.
+            if self._once or deadline is None or deadline <= now:
+                return None
+            left = (deadline - now) / _TRIES_LEFT
+            return now + max(timedelta(seconds=self._policy.retry_cap), min(left, self._policy.revive_every))
         wait = delay(
             attempts,
             base=self._policy.retry_base,
@@ -239,7 +280,6 @@ class Workers:
             jitter=random.random(),
             retry_after=error.retry_after if isinstance(error, Transient) else None,
         )
-        deadline = queued.transfer.deadline
         if deadline is not None and deadline > now:
             wait = min(wait, (deadline - now).total_seconds() / _TRIES_LEFT)
         return now + timedelta(seconds=wait)

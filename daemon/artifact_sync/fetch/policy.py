@@ -30,5 +30,7 @@ class FetchPolicy:
     grace: float = 3.0
     #: Archives verified at the same time; each takes one core.
     verifiers: int = 2
+    #: Files taken out of one archive.
+    members: int = 100_000
     #: ``Received`` events come no closer together than this.
     report_interval: float = 0.2

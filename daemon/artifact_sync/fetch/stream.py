@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
@@ -19,7 +19,17 @@ from artifact_sync.fetch.sniff import HEAD
 from artifact_sync.fetch.space import Claim
 from artifact_sync.ports import Body, Clock
 
-__all__ = ["Reception"]
+__all__ = ["Reception", "closing"]
+
+
+@asynccontextmanager
+async def closing(chunks: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The chunks, at an end when the block ends."""
+    try:
+        yield chunks
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,15 +91,11 @@ class Reception:
 
     async def _timed(self) -> AsyncGenerator[tuple[bytes, float], None]:
         """Each chunk with the seconds that the peer let us wait for it."""
-        chunks = self.body.chunks()
-        try:
+        async with closing(self.body.chunks()) as chunks:
             asked = self.clock.monotonic()
             async for chunk in chunks:
                 yield chunk, self.clock.monotonic() - asked
                 asked = self.clock.monotonic()
-        finally:
-            if isinstance(chunks, AsyncGenerator):
-                await chunks.aclose()
 
     def _take(self, chunk: bytes, received: int) -> None:
         self._batch.append(chunk)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event
 
 import anyio
@@ -11,7 +13,7 @@ from artifact_sync.errors import Corrupt, StoreDamaged
 from artifact_sync.fetch.inflate import ArchiveReport, prove
 from artifact_sync.ports import Part
 
-__all__ = ["verify_archive"]
+__all__ = ["reading", "verify_archive"]
 
 
 async def verify_archive(part: Part, *, limiter: anyio.CapacityLimiter) -> ArchiveReport:
@@ -28,11 +30,18 @@ async def verify_archive(part: Part, *, limiter: anyio.CapacityLimiter) -> Archi
 
 def _prove(part: Part, stop: Event) -> ArchiveReport:
     try:
-        with part.reader() as file:
+        with reading(part), part.reader() as file:
             return prove(file, part.size, stop.is_set)
     except Corrupt as error:
         error.hint = error.hint or "These are not the bytes the job uploaded; the next attempt downloads them again."
         raise
+
+
+@contextmanager
+def reading(part: Part) -> Iterator[None]:
+    """Make StoreDamaged of a disk's refusal to read the part back."""
+    try:
+        yield
     except OSError as error:
         raise StoreDamaged(
             f"reading {part.name} back from the store's staging failed: {error.strerror or error}",

@@ -15,24 +15,33 @@ from artifact_sync.ports import Clock, Priority
 
 __all__ = ["Budget"]
 
-#: The rate is halved with each 429, at most to this part of it, and grows back by a quarter each quiet minute.
+#: What a 429 makes of the rate, at most down to the least part of it; it grows back by a quarter each quiet minute.
+_HARD, _GENTLY = 0.5, 0.9
 _LEAST = 1 / 16
 _GROWTH = 1.25
 _QUIET = 60.0
+#: A minute at the full rate, behind a second's worth at once: a server that counts by the minute sees no more than it may.
+_SECONDS = 61
+#: How many that ask later may go before. So downloads without an end leave something to discovery: what is not known of
+#: cannot be mirrored.
+_PATIENCE = {Priority.DOWNLOAD: 0, Priority.POLL: 30, Priority.BACKFILL: 60, Priority.AUDIT: 300}
 
 
 @dataclass(slots=True, order=True)
 class _Waiter:
-    priority: Priority
+    #: Keeps before all others; those in order of asking, and of their patience.
+    rank: tuple[bool, int]
     turn: int
+    priority: Priority = field(compare=False)
     granted: bool = field(default=False, compare=False)
 
 
 class Budget:
-    """Grants requests by priority, then in order of asking.
+    """Grants requests by priority, as long as nobody waits too long for it, and equals in order of asking.
 
     KEEP has ``keep_share`` of the rate for itself, goes first for the rest, and has one slot above ``concurrency``: no
-    number of waiting downloads can hold it up. A cancelled wait leaves nothing behind.
+    number of waiting downloads can hold it up. A cancelled wait leaves nothing behind. No minute has more than
+    ``per_minute`` requests, from 60 a minute on.
     """
 
     def __init__(self, clock: Clock, *, per_minute: float, keep_share: float, concurrency: int) -> None:
@@ -45,7 +54,7 @@ class Budget:
         #: How many were granted to each.
         self.granted: Counter[Priority] = Counter()
         now = clock.monotonic()
-        second = per_minute / 60
+        second = per_minute / _SECONDS
         self._general = Bucket(second * (1 - keep_share), now)
         self._keep = Bucket(second * keep_share, now)
         self._factor = 1.0
@@ -77,16 +86,21 @@ class Budget:
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
         self._wake()
 
-    def slow_down(self) -> None:
-        """Ask less often from now on, and recover slowly; the answers of one moment count as one."""
+    def slow_down(self, *, gently: bool = False) -> None:
+        """Ask less often from now on, and recover slowly; the answers of one moment count as one.
+
+        ``gently`` where the server says itself for how long nothing is to be asked.
+        """
         now = self._clock.monotonic()
         if self._factor == 1.0 or now - self._slowed_at > 1.0:
-            self._set_factor(max(_LEAST, self._factor / 2), now)
+            self._set_factor(max(_LEAST, self._factor * (_GENTLY if gently else _HARD)), now)
             self._slowed_at = now
 
     async def _acquire(self, priority: Priority) -> None:
         self._turn += 1
-        waiter = _Waiter(priority, self._turn)
+        keep = priority is Priority.KEEP
+        rank = (not keep, self._turn + (0 if keep else _PATIENCE[priority]))
+        waiter = _Waiter(rank, self._turn, priority)
         self._waiting.append(waiter)
         try:
             while not waiter.granted:

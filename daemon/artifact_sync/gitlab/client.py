@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import quote
 
-from artifact_sync.core.model import Job, Pipeline, Project, TriggerJob
-from artifact_sync.errors import NotFound, Refused, Throttled, Transient
+from artifact_sync.core.model import Job, Pipeline, Project, TreeEntry, TriggerJob
+from artifact_sync.core.ways import Known
+from artifact_sync.errors import NotFound, Refused, RemoteError, Throttled, Transient
 from artifact_sync.gitlab.address import Address
 from artifact_sync.gitlab.budget import Budget
 from artifact_sync.gitlab.clock import ServerClock
@@ -20,12 +21,12 @@ from artifact_sync.gitlab.decoding import ObjectDecoder, PageDecoder, TokenAnswe
 from artifact_sync.gitlab.downloads import Downloads
 from artifact_sync.gitlab.lists import Lists
 from artifact_sync.gitlab.options import ClientOptions
-from artifact_sync.gitlab.ranges import Wanted
+from artifact_sync.gitlab.ranges import Stretch, Wanted
 from artifact_sync.gitlab.redirects import RedirectPolicy
 from artifact_sync.gitlab.requests import Credential, Requester, asked_for
 from artifact_sync.gitlab.tokens import TokenKind
 from artifact_sync.gitlab.transport import Transport
-from artifact_sync.ports import Body, Page, Priority, ServerVersion, Source, TokenInfo
+from artifact_sync.ports import Body, Page, Piece, Pin, Priority, ServerVersion, Source, TokenInfo
 
 __all__ = ["Client"]
 
@@ -40,6 +41,9 @@ _PROJECT, _PROJECTS = ObjectDecoder(Project), PageDecoder(Project)
 _JOB, _JOBS = ObjectDecoder(Job), PageDecoder(Job)
 _PIPELINES = PageDecoder(Pipeline)
 _TRIGGER_JOBS = PageDecoder(TriggerJob)
+_TREE = PageDecoder(TreeEntry)
+#: The first version that lists the files of an archive.
+_TREE_SINCE = (18, 8)
 _VERSION, _TOKEN = ObjectDecoder(VersionAnswer), ObjectDecoder(TokenAnswer)
 
 
@@ -60,6 +64,7 @@ class Client:
         self._lists = Lists(self._requester, self._credential)
         #: Whether this GitLab knows trigger jobs by their older name.
         self._older = False
+        self._tree: bool | None = None
         self._downloads = Downloads(self._requester, self._credential, redirects)
 
     async def __aenter__(self) -> Self:
@@ -75,7 +80,7 @@ class Client:
 
     @property
     def requests(self) -> Mapping[Priority, int]:
-        """How many requests were granted so far, by purpose, those to object stores included."""
+        """How many requests to GitLab were granted so far, by purpose."""
         return _counted(self._budget.granted)
 
     @property
@@ -196,6 +201,40 @@ class Client:
     ) -> AbstractAsyncContextManager[Body]:
         """One item (https://docs.gitlab.com/api/job_artifacts/#download-job-artifacts-by-job-id)."""
         return self._downloads.open(source, Wanted.of(offset, etag, total))
+
+    @property
+    def known(self) -> Known:
+        """For as long as this client lives."""
+        return Known(ranges=self._downloads.ranges, tree=self._tree)
+
+    async def tree(self, project_id: int, job_id: int) -> AsyncIterator[Page[TreeEntry]]:
+        """Since 18.8 (https://docs.gitlab.com/api/job_artifacts/#list-all-files-in-the-artifacts-archive)."""
+        path = f"projects/{project_id}/jobs/{job_id}/artifacts/tree"
+        try:
+            async for page in self._list(path, {"recursive": "true"}, _TREE, priority=Priority.DOWNLOAD):
+                self._tree = True
+                yield page
+        except (NotFound, Refused):
+            # What an older server takes for a file called tree, which is rarely there.
+            if self._tree is None and not await self._lists_files():
+                self._tree = False
+            raise
+
+    async def _lists_files(self) -> bool:
+        """Whether this version has the list. Where it is kept secret, the answer to the list itself counts."""
+        try:
+            answer = await self._requester.ask("version", self._credential, priority=Priority.DOWNLOAD, verdict=False)
+            version = _VERSION.decode(answer.body, asked=asked_for("GET", "version")).version
+        except RemoteError:
+            return False
+        numbers = version.split(".")[:2]
+        return all(map(str.isdigit, numbers)) and tuple(map(int, numbers)) >= _TREE_SINCE
+
+    def open_range(
+        self, source: Source, *, start: int, stop: int | None = None, pin: Pin | None = None
+    ) -> AbstractAsyncContextManager[Piece | None]:
+        """Of an archive (RFC 9110 section 14.2); other items have no ranges."""
+        return self._downloads.open_range(source, Stretch(start=start, stop=stop, pin=pin))
 
     async def _one(self, path: str, decoder: ObjectDecoder[T], *, priority: Priority) -> T:
         answer = await self._requester.ask(path, self._credential, priority=priority)

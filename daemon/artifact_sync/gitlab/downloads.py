@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -14,11 +14,11 @@ from yarl import URL
 
 from artifact_sync.errors import Refused, RemoteError, Transient, Unreachable
 from artifact_sync.gitlab.answers import error_for
-from artifact_sync.gitlab.ranges import Wanted, continues, strong_etag
+from artifact_sync.gitlab.ranges import Stretch, Wanted, continues, pin_of, strong_etag
 from artifact_sync.gitlab.redirects import HOPS, STATUSES, Hop, RedirectPolicy, plain
 from artifact_sync.gitlab.requests import Credential, Requester, asked_for, refuse_encoding
 from artifact_sync.gitlab.trouble import network
-from artifact_sync.ports import Body, Priority, Source
+from artifact_sync.ports import Body, Piece, Pin, Priority, Source
 
 __all__ = ["Download", "Downloads", "download_place"]
 
@@ -26,7 +26,10 @@ _CHUNK = 256 * 1024
 
 
 def download_place(source: Source) -> str:
-    """The path of an item relative to the API (https://docs.gitlab.com/api/job_artifacts/, .../api/jobs/)."""
+    """The path of an item relative to the API (https://docs.gitlab.com/api/job_artifacts/, .../api/jobs/).
+
+    Raises ValueError for a pattern, which has none.
+    """
     job = f"projects/{source.project_id}/jobs/{source.job_id}"
     match source.item.kind:
         case "archive":
@@ -35,6 +38,8 @@ def download_place(source: Source) -> str:
             return f"{job}/trace"
         case "file":
             return f"{job}/artifacts/{quote(source.item.path or '', safe='/')}"
+        case "files":
+            raise ValueError(f"{source.item.path} is no single file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,14 @@ class Download:
                 yield chunk
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeDownload(Download):
+    """An accepted answer that is a piece of something. See ports.Piece."""
+
+    size: int
+    pin: Pin | None = field(default=None)
+
+
 class Downloads:
     """Opens downloads with one credential, which is shown to GitLab's own address alone."""
 
@@ -63,12 +76,39 @@ class Downloads:
         self._requester = requester
         self._credential = credential
         self._redirects = redirects
+        #: Whether archives come in ranges; None: nobody has asked yet.
+        self.ranges: bool | None = None
 
     @asynccontextmanager
     async def open(self, source: Source, wanted: Wanted | None) -> AsyncIterator[Body]:
         """See ports.Remote.open."""
         async with AsyncExitStack() as stack:
             yield await self._opened(source, wanted, stack)
+
+    @asynccontextmanager
+    async def open_range(self, source: Source, stretch: Stretch) -> AsyncIterator[Piece | None]:
+        """See ports.Remote.open_range."""
+        async with AsyncExitStack() as stack:
+            yield await self._piece(source, stretch, stack)
+
+    async def _piece(self, source: Source, stretch: Stretch, stack: AsyncExitStack) -> RangeDownload | None:
+        for attempt in itertools.count(1):
+            try:
+                async with AsyncExitStack() as own:
+                    response, hop, asked = await self._follow(source, stretch, own)
+                    piece = _granted(response, hop, stretch, asked=asked)
+                    if piece is not None:
+                        self.ranges = True
+                        stack.push_async_exit(own.pop_all())
+                    elif stretch.pin is None and response.status == HTTPStatus.OK:
+                        # Nothing but the range was asked for: whoever answers with everything ignores ranges.
+                        self.ranges = False
+                    return piece
+            except Transient as error:
+                if attempt >= self._requester.attempts or isinstance(error, Unreachable):
+                    raise
+                await self._requester.wait(attempt, error)
+        raise AssertionError  # pragma: no cover -- count() does not end
 
     async def _opened(self, source: Source, wanted: Wanted | None, stack: AsyncExitStack) -> Download:
         for attempt in itertools.count(1):
@@ -88,7 +128,7 @@ class Downloads:
         raise AssertionError  # pragma: no cover -- count() does not end
 
     async def _follow(
-        self, source: Source, wanted: Wanted | None, stack: AsyncExitStack
+        self, source: Source, wanted: Wanted | Stretch | None, stack: AsyncExitStack
     ) -> tuple[aiohttp.ClientResponse, Hop, str]:
         """The answer behind all redirects, and where it came from. GitLab is asked anew: signed URLs live for minutes."""
         place = download_place(source)
@@ -100,7 +140,8 @@ class Downloads:
                 headers = wanted.headers if wanted else {}
                 if hop.trusted:
                     headers |= token.headers()
-                async with self._requester.budget.permit(Priority.DOWNLOAD):
+                # The budget is GitLab's; an object store has limits of its own, far above it.
+                async with self._requester.budget.permit(Priority.DOWNLOAD) if hop.trusted else nullcontext():
                     exchange = self._requester.transport.stream(
                         URL(hop.url, encoded=True), headers, trusted=hop.trusted, asked=asked
                     )
@@ -129,7 +170,7 @@ class Downloads:
         raise Refused(asked, f"more than {HOPS} redirects", hint="Look at GitLab's object storage settings.")
 
 
-def _acceptable(status: int, wanted: Wanted | None) -> bool:
+def _acceptable(status: int, wanted: Wanted | Stretch | None) -> bool:
     """Whether the answer is for ``_accepted`` to look at: 416 and 206 only where a range was asked for."""
     if status == HTTPStatus.OK:
         return True
@@ -162,6 +203,27 @@ def _accepted(
         offset=offset,
         total=total,
         etag=strong_etag(headers.get("ETag")),
+        source=plain(hop.url),
+        content_type=headers.get("Content-Type", ""),
+    )
+
+
+def _granted(response: aiohttp.ClientResponse, hop: Hop, stretch: Stretch, *, asked: str) -> RangeDownload | None:
+    """The piece; None for any other answer."""
+    headers: Mapping[str, str] = response.headers
+    refuse_encoding(headers, asked=asked)
+    found = stretch.granted(response.status, headers)
+    if found is None:
+        return None
+    start, stop, total = found
+    return RangeDownload(
+        response=response,
+        asked=asked,
+        offset=start,
+        size=stop - start,
+        total=total,
+        etag=strong_etag(headers.get("ETag")),
+        pin=pin_of(headers, total),
         source=plain(hop.url),
         content_type=headers.get("Content-Type", ""),
     )

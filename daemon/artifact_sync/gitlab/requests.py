@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -94,14 +93,15 @@ class Requester:
         ``verdict``: whether a 401 here tells that the token is bad everywhere. With ``look`` a 304 is a success, too, where
         its condition was sent. Raises as ports.Remote says.
         """
-        for attempt in itertools.count(1):
+        attempt = 1
+        while True:
             try:
                 return await self._once(method, place, credential, priority, verdict=verdict, look=look)
             except Transient as error:
                 if attempt >= self.attempts or isinstance(error, Unreachable) or not again(error):
                     raise
                 await self.wait(attempt, error)
-        raise AssertionError  # pragma: no cover -- count() does not end
+                attempt += 1
 
     async def wait(self, attempt: int, error: Transient) -> None:
         """Wait before the next try."""
@@ -136,7 +136,7 @@ class Requester:
         error = error_for(asked, status, body, retry_after=retry_after, secrets=(token.value,))
         if isinstance(error, Throttled):
             self.throttled[priority] += 1
-            self.budget.slow_down()
+            self.budget.slow_down(gently=quota.retry_after is not None or quota.reset is not None)
             # A limit of one endpoint is none of the others' business: only this request waits.
             if not quota.endpoint_only:
                 self._pause(retry_after)

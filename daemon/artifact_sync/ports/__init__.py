@@ -16,7 +16,7 @@ from artifact_sync.ports.records import (
     Trouble,
     WatchedPipeline,
 )
-from artifact_sync.ports.remote import Body, Page, Priority, Remote, ServerVersion, Source, TokenInfo
+from artifact_sync.ports.remote import Body, Page, Piece, Pin, Priority, Remote, ServerVersion, Source, TokenInfo
 from artifact_sync.ports.state import State
 from artifact_sync.ports.store import Copies, Part, Publication, Published, Store
 
@@ -28,6 +28,8 @@ __all__ = [
     "Page",
     "Part",
     "PartRecord",
+    "Piece",
+    "Pin",
     "Priority",
     "Progress",
     "Publication",

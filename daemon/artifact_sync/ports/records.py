@@ -55,6 +55,8 @@ class Progress:
     children_looked_at: tuple[tuple[int, datetime], ...] = ()
     #: When child pipelines were last asked for by themselves.
     children_at: datetime | None = None
+    #: Whether any child pipeline was ever seen.
+    children: bool = True
     #: Identifies the rules that history was judged by: others make it be walked again.
     rules: str = ""
     polled_at: datetime | None = None
@@ -144,3 +146,5 @@ class Summary:
     failures: tuple[QueuedTransfer, ...]
     keeps_due: int
     keeps: tuple[KeepEntry, ...]
+    #: What was counted since the state was made, by name.
+    counts: dict[str, int]

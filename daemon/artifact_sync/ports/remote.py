@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from typing import Generic, Protocol, TypeVar
 
-from artifact_sync.core.model import Item, Job, Pipeline, Project, TriggerJob
+from artifact_sync.core.model import Item, Job, Pipeline, Project, TreeEntry, TriggerJob
+from artifact_sync.core.ways import Known
 
-__all__ = ["Body", "Page", "Priority", "Remote", "ServerVersion", "Source", "TokenInfo"]
+__all__ = ["Body", "Page", "Piece", "Pin", "Priority", "Remote", "ServerVersion", "Source", "TokenInfo"]
 
 T = TypeVar("T")
 
@@ -78,6 +79,31 @@ class Body(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """What tells one entity from another of the same address: ``total`` bytes under a strong validator.
+
+    That is the strong ``etag`` with its quotes, or else ``modified``, a Last-Modified that is as good as one (RFC 9110
+    section 8.8.2.2).
+    """
+
+    total: int
+    etag: str | None = None
+    modified: str | None = None
+
+
+class Piece(Body, Protocol):
+    """An accepted answer to a request for a range: exactly that range, from ``offset`` on."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes come, if the answer keeps its word: a chunked one may bring more, or end early unnoticed."""
+
+    @property
+    def pin(self) -> Pin | None:
+        """What it is a piece of; None: the answer says nothing by which another piece could be known to fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerVersion:
     """GET /version."""
 
@@ -101,6 +127,18 @@ class Remote(Protocol):
     Every call waits for the request budget, retries Transient answers with full jitter a bounded number of times, and
     raises: Transient (still failing), Throttled, CredentialRefused, Denied, NotFound, Refused.
     """
+
+    @property
+    def requests(self) -> Mapping[Priority, int]:
+        """How many requests to GitLab were granted so far, by purpose."""
+
+    @property
+    def unchanged(self) -> Mapping[Priority, int]:
+        """How many of them were answered with 304."""
+
+    @property
+    def throttled(self) -> Mapping[Priority, int]:
+        """How many of them GitLab answered with 429."""
 
     async def version(self) -> ServerVersion:
         """GET /version."""
@@ -163,6 +201,26 @@ class Remote(Protocol):
         range of the same entity of ``total`` bytes; anything else yields a Body at offset 0. Asks GitLab again each
         time, because signed URLs live for minutes. Raises as the class says; a redirect to the sign-in page
         is CredentialRefused.
+        """
+
+    @property
+    def known(self) -> Known:
+        """What the answers so far tell of the ways to fetch files of archives."""
+
+    def tree(self, project_id: int, job_id: int) -> AsyncIterator[Page[TreeEntry]]:
+        """GET /projects/:id/jobs/:job_id/artifacts/tree (18.8), everything in the archive, at Priority.DOWNLOAD.
+
+        An older server answers NotFound, or Refused where the archive has a file of that name; so does a newer one for
+        artifacts that are not to be had. ``known`` tells them apart afterwards.
+        """
+
+    def open_range(
+        self, source: Source, *, start: int, stop: int | None = None, pin: Pin | None = None
+    ) -> AbstractAsyncContextManager[Piece | None]:
+        """The bytes of an archive from ``start`` until before ``stop``, or its last ``-start`` where that is negative.
+
+        With ``pin`` they are of that entity (If-Range). None: the answer is anything else than exactly that range, so
+        that the archive must be read as a whole. Opened and raises as ``open``.
         """
 
 

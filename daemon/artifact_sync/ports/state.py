@@ -54,8 +54,17 @@ class State(Protocol):
     ) -> tuple[QueuedTransfer, ...]:
         """``save_progress`` without any progress: what an audit finds, also beside a daemon that makes progress."""
 
-    async def due_pipelines(self, project_id: int, now: datetime) -> tuple[WatchedPipeline, ...]:
-        """Watched pipelines whose time to look has come."""
+    async def watch(self, pipelines: Sequence[WatchedPipeline]) -> None:
+        """Watch them, whatever progress is made. Of those that are watched already the look is replaced."""
+
+    async def hasten(self, project_id: int, now: datetime) -> None:
+        """All watched pipelines of the project are due now, if they were not before."""
+
+    async def watched(self, project_id: int) -> frozenset[int]:
+        """Ids of all watched pipelines of the project."""
+
+    async def due_pipelines(self, project_id: int, now: datetime, limit: int) -> tuple[WatchedPipeline, ...]:
+        """Watched pipelines whose time to look has come: those that wait longest, and of these the newest first."""
 
     async def next_look(self, project_id: int) -> datetime | None:
         """The soonest look at any watched pipeline of the project."""
@@ -74,6 +83,9 @@ class State(Protocol):
 
     async def clear_trouble(self, subject: str | None = None) -> None:
         """It can be looked at again; without a subject: nothing is known of any."""
+
+    async def count(self, counts: Mapping[str, int]) -> None:
+        """Add to what was counted under each name."""
 
     async def summary(self) -> Summary:
         """Figures and a few examples of each kind."""
@@ -100,6 +112,20 @@ class State(Protocol):
 
         ``expire_at`` becomes the deadline of the job's open transfers (None: they have none any more). ``first``: nothing
         but the download can save them now, so they go before everything else.
+        """
+
+    async def shift_keeps(
+        self,
+        project_id: int,
+        *,
+        ref: str | None = None,
+        due_by: datetime,
+        to: datetime,
+        first: datetime | None = None,
+    ) -> None:
+        """Keeps of the project (of the ``ref`` alone, if given) that are due by ``due_by`` are due at ``to`` instead.
+
+        With ``first``, a moment, the downloads of their jobs go before everything that is not due by then.
         """
 
     async def released(self, entry: KeepEntry) -> None:

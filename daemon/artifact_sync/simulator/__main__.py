@@ -18,6 +18,7 @@ import msgspec
 from artifact_sync.simulator.expected import expected
 from artifact_sync.simulator.living import LivingWorld
 from artifact_sync.simulator.server import serve
+from artifact_sync.simulator.shelf import lay_out
 from artifact_sync.simulator.tokens import TOKEN, SimToken
 from artifact_sync.simulator.world import Delivery, World
 from artifact_sync.simulator.worlds import PROJECT, by_name
@@ -29,7 +30,12 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="of GitLab; 0 takes a free one")
     parser.add_argument("--storage-port", type=int, default=0, help="of its object store")
-    parser.add_argument("--world", default="demo", help="jobs:N[:SIZE], big:SIZE, listed:N or demo")
+    parser.add_argument("--external-url", help="the address that links name, with a proxy in front of it")
+    parser.add_argument(
+        "--storage-url", help="the address that redirects name, with another server as the object store"
+    )
+    parser.add_argument("--storage-folder", type=Path, help="also write the archives there, as files for that server")
+    parser.add_argument("--world", default="demo", help="jobs:N[:SIZE], big:SIZE, files:N:SIZE, listed:N or demo")
     parser.add_argument("--delivery", type=Delivery, choices=list(Delivery), default=Delivery.LOCAL)
     parser.add_argument("--seed", default="0", help="the same seed gives the same archives")
     parser.add_argument("--token", default=os.environ.get("GITLAB_TOKEN") or TOKEN, help="default: $GITLAB_TOKEN")
@@ -45,7 +51,10 @@ def main() -> None:
     world.delivery = options.delivery
     world.token = options.token
     world.add_token(SimToken(value=options.token))
+    world.external_url = options.external_url
     expected(world)  # builds the archives now, so that no request waits for them
+    if options.storage_folder is not None:
+        lay_out(world, options.storage_folder)
     gc.freeze()
     gc.enable()
     if living is not None and options.narrate:
@@ -55,9 +64,10 @@ def main() -> None:
 
 async def _serve(world: World, living: LivingWorld | None, options: argparse.Namespace) -> None:
     async with serve(world, host=options.host, port=options.port, storage_port=options.storage_port) as running:
+        world.storage_url = options.storage_url or running.storage_url
         ready = {
             "url": running.url,
-            "storage_url": running.storage_url,
+            "storage_url": world.storage_url,
             "token": world.token,
             "project": PROJECT,
             "pid": os.getpid(),

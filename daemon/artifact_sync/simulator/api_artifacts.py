@@ -53,6 +53,7 @@ def archive_answer(request: web.Request, world: World, job: SimJob) -> web.Strea
         etag=f'"{archive.sha256}"' if world.etags else None,
         modified=job.finished_at or job.created_at,
         headers=_attachment("artifacts.zip"),
+        ranges=world.ranges,
     )
 
 
@@ -122,9 +123,11 @@ async def _file(request: web.Request) -> web.StreamResponse:
         raise missing()
     path = request.match_info["path"]
     if path == "tree" and _since(world.version) >= _since(_TREE_SINCE) and job.archive is not None:
-        page, headers = offset_page(
-            request, entries(job.archive, request.query.get("path", ""), recursive=flag(request, "recursive"))
-        )
+        below = request.query.get("path", "")
+        rows = entries(job.archive, below, recursive=flag(request, "recursive"))
+        if below.strip("/") and not rows:
+            raise missing()
+        page, headers = offset_page(request, rows)
         return reply(page, headers=headers)
     return file_answer(request, world, job, path)
 

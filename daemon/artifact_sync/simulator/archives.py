@@ -16,7 +16,7 @@ from typing import IO, cast
 
 from artifact_sync.simulator.content import Content, Sink
 
-__all__ = ["Archive", "big", "raw", "small"]
+__all__ = ["Archive", "big", "many", "raw", "small"]
 
 _WHEN = (2024, 10, 4, 8, 35, 0)
 _BLOCK = 1 << 20
@@ -79,6 +79,25 @@ def big(size: int, *, seed: object = 0, deflated: bool = False) -> Archive:
     return Archive(make)
 
 
+def many(count: int, size: int, *, seed: object = 0) -> Archive:
+    """``count`` stored files ``part-042/7.bin``, ten to a folder, whose content is ``size`` bytes in all."""
+
+    def make() -> Content:
+        each = size // count
+        members = (
+            _Member(
+                f"part-{number // 10:03}/{number % 10}.bin",
+                _blocks(f"{seed} {number}", each),
+                each,
+                method=zipfile.ZIP_STORED,
+            )
+            for number in range(count)
+        )
+        return _build(members, on_disk=size >= _ON_DISK)
+
+    return Archive(make)
+
+
 def _noise(seed: object, size: int, method: int) -> _Member:
     return _Member("data/payload.bin", _blocks(seed, size), size, method=method)
 
@@ -108,7 +127,7 @@ def _members(seed: object, files: Mapping[str, bytes] | None, size: int) -> Iter
     yield _Member("empty.txt", [], 0)
 
 
-def _build(members: list[_Member], *, on_disk: bool) -> Content:
+def _build(members: Iterable[_Member], *, on_disk: bool) -> Content:
     def write(sink: Sink) -> None:
         with zipfile.ZipFile(cast("IO[bytes]", sink), "w") as archive:
             for member in members:

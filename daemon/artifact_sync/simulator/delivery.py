@@ -138,12 +138,15 @@ def conditional(
     modified: datetime,
     headers: Mapping[str, str],
     chunked: bool = False,
+    ranges: bool = True,
 ) -> web.StreamResponse:
     """What Go's ``http.ServeContent`` (and an object store) makes of conditions and ranges: 200, 206, 304, 412, 416.
 
-    RFC 9110 sections 13 and 14. Several ranges at once are answered with everything, which it allows.
+    RFC 9110 sections 13 and 14. Several ranges at once are answered with everything, which it allows; without ``ranges``
+    any of them is, and said to be in Accept-Ranges (sections 14.2 and 14.3).
     """
-    base = {**headers, "Last-Modified": format_datetime(modified, usegmt=True), "Accept-Ranges": "bytes"}
+    unit = "bytes" if ranges else "none"
+    base = {**headers, "Last-Modified": format_datetime(modified, usegmt=True), "Accept-Ranges": unit}
     if etag is not None:
         base["ETag"] = etag
     asked = request.headers
@@ -153,7 +156,7 @@ def conditional(
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=base)
     if (unless := asked.get("If-Range")) is not None and unless not in {etag, base["Last-Modified"]}:
         return Served(content, headers=base, chunked=chunked)
-    if (text := asked.get("Range")) is None or "," in text:
+    if (text := asked.get("Range")) is None or "," in text or not ranges:
         return Served(content, headers=base, chunked=chunked)
     span = _span(text, content.size)
     if span is None:

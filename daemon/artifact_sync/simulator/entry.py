@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import stat
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from typing import Any
 from artifact_sync.simulator.content import Content
 
 __all__ = ["entries", "entry", "file_etag"]
+
+_INVALID_PATH = re.compile(r"^\.?\.?/|/\.?\.?/")
 
 
 def entry(archive: Content, path: str) -> bytes | None:
@@ -30,14 +33,19 @@ def file_etag(archive: Content, path: str) -> str:
 
 
 def entries(archive: Content, path: str, *, recursive: bool) -> list[dict[str, Any]]:
-    """Rows of ``artifacts/tree`` below ``path``, one level unless ``recursive``."""
+    """Rows of ``artifacts/tree`` below ``path``, one level unless ``recursive``.
+
+    A directory's path ends in a slash, and it has no size; modes are six octal digits
+    (https://docs.gitlab.com/api/job_artifacts/#list-all-files-in-the-artifacts-archive). What it is made from leaves out
+    paths that climb or have empty components (lib/gitlab/ci/build/artifacts/metadata.rb, ``INVALID_PATH_PATTERN``).
+    """
     base = path.strip("/")
     base = f"{base}/" if base else ""
     rows: dict[str, dict[str, Any]] = {}
     with _opened(archive) as opened:
         for info in opened.infolist():
             rest = info.filename.removeprefix(base).rstrip("/")
-            if not info.filename.startswith(base) or not rest:
+            if not info.filename.startswith(base) or not rest or _INVALID_PATH.search(info.filename):
                 continue
             mode = info.external_attr >> 16
             if "/" in rest and not recursive:
@@ -50,8 +58,8 @@ def entries(archive: Content, path: str, *, recursive: bool) -> list[dict[str, A
 
 
 def _row(path: str, kind: str, size: int, mode: int) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": path.rpartition("/")[2], "path": path, "type": kind, "mode": f"{mode:o}"}
-    return row | ({"size": size} if kind == "file" else {})
+    row: dict[str, Any] = {"name": path.rpartition("/")[2], "path": path, "type": kind, "mode": f"{mode:06o}"}
+    return row | ({"size": size} if kind == "file" else {"path": f"{path}/"})
 
 
 @contextmanager

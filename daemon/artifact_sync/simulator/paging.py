@@ -38,9 +38,9 @@ def keyset_asked(request: web.Request) -> bool:
 def rebuilt(request: web.Request, **changes: str) -> str:
     """The request's URL for a Link header.
 
-    Host and port are those of ``external_url``, the scheme that of the request; the query is put together from the
-    parsed parameters, so the project's ``id`` joins it and a token that came in the query is repeated
-    (lib/gitlab/pagination/cursor_based_keyset, header_builder.rb, 18.x).
+    Host and port are those of ``external_url``, the scheme that of the request, as a proxy in front of it tells; the query
+    is put together from the parsed parameters, so the project's ``id`` joins it and a token that came in the query is
+    repeated (lib/gitlab/pagination/cursor_based_keyset, header_builder.rb, 18.x).
     """
     params: dict[str, str | list[str]] = {}
     for key in request.query:
@@ -52,7 +52,8 @@ def rebuilt(request: web.Request, **changes: str) -> str:
     world = world_of(request)
     served = URL(world.external_url or world.url)
     port = "" if served.explicit_port is None else f":{served.explicit_port}"
-    return f"{request.scheme}://{served.host}{port}{request.rel_url.raw_path}?{urlencode(sorted(params.items()), doseq=True)}"
+    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
+    return f"{scheme}://{served.host}{port}{request.rel_url.raw_path}?{urlencode(sorted(params.items()), doseq=True)}"
 
 
 def cursor_of(request: web.Request) -> int | None:

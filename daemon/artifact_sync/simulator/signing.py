@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from artifact_sync.simulator.state import SimJob
 from artifact_sync.simulator.world import World
 
-__all__ = ["BUCKET", "STAMP", "signature", "signed_at", "signed_url"]
+__all__ = ["BUCKET", "STAMP", "object_path", "signature", "signed_at", "signed_url"]
 
 BUCKET = "gitlab-artifacts"
 STAMP = "%Y%m%dT%H%M%SZ"
@@ -23,10 +23,15 @@ def signature(method: str, path: str, date: str, lifetime: str) -> str:
     return hmac.new(_KEY, text.encode(), hashlib.sha256).hexdigest()
 
 
+def object_path(job: SimJob) -> str:
+    """Where the store has the job's archive; hashed by project (app/uploaders/job_artifact_uploader.rb)."""
+    digest = hashlib.sha256(str(job.project.id).encode()).hexdigest()
+    return f"/{BUCKET}/{digest[:2]}/{digest[2:4]}/{digest}/{job.id}/artifacts.zip"
+
+
 def signed_url(world: World, job: SimJob, *, method: str = "GET") -> str:
     """A link to the job's archive for ``world.signed_lifetime`` (app/uploaders/object_storage.rb)."""
-    digest = hashlib.sha256(str(job.project.id).encode()).hexdigest()
-    path = f"/{BUCKET}/{digest[:2]}/{digest[2:4]}/{digest}/{job.id}/artifacts.zip"
+    path = object_path(job)
     date = world.clock.now().astimezone(UTC).strftime(STAMP)
     lifetime = str(int(world.signed_lifetime / timedelta(seconds=1)))
     query = {

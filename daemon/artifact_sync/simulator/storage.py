@@ -40,6 +40,7 @@ def stored(request: web.Request, job: SimJob, *, chunked: bool = False) -> web.S
         modified=job.finished_at or job.created_at,
         headers={"Content-Type": "application/octet-stream", "Server": "SimulatedStore"},
         chunked=chunked,
+        ranges=world_of(request).ranges,
     )
 
 

@@ -70,8 +70,8 @@ class World:
         self.signed_head = False
         #: Whether ``file_type`` selects a report; older servers ignore it and send the archive.
         self.report_downloads = False
-        #: Ops flag ``enforce_ci_builds_pagination_limit``.
-        self.enforce_jobs_offset_limit = False
+        self.ranges = True  # of archives; a server may ignore Range (RFC 9110 section 14.2)
+        self.enforce_jobs_offset_limit = False  # ops flag ``enforce_ci_builds_pagination_limit``
         self.offset_limit = 50_000
         #: BuildFinishedWorker archives the trace later (ARCHIVE_TRACES_IN), only then is it among the artifacts.
         self.trace_archived_after = timedelta(minutes=2)
@@ -276,9 +276,10 @@ class World:
     def retry(self, job: SimJob) -> SimJob:
         """A new job, with a new id, takes the place of one that ended; those that were skipped behind it wait again.
 
-        app/services/ci/retry_job_service.rb and after_requeue_job_service.rb.
+        app/services/ci/retry_job_service.rb and after_requeue_job_service.rb; what was skipped is not retryable itself
+        (app/models/ci/build.rb, ``retryable?``).
         """
-        if not job.finished or job.retried:
+        if job.status not in {"success", "failed", "canceled"} or job.retried:
             raise ValueError(f"job {job.id} is not retryable ({job.status})")
         now = self.clock.now()
         self.replica.changing(job)

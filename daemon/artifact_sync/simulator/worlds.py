@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from artifact_sync.simulator.archives import Archive, big, small
+from artifact_sync.simulator.archives import Archive, big, many, small
 from artifact_sync.simulator.demo import demo_world
 from artifact_sync.simulator.living import LivingWorld
 from artifact_sync.simulator.state import JobSpec
@@ -27,10 +27,11 @@ _ARCHIVE_EVERY = 100
 
 
 def by_name(name: str, *, seed: object = 0) -> tuple[World, LivingWorld | None]:
-    """The world ``jobs:N[:SIZE]``, ``big:SIZE``, ``listed:N`` or ``demo``.
+    """The world ``jobs:N[:SIZE]``, ``big:SIZE``, ``files:N:SIZE``, ``listed:N`` or ``demo``.
 
-    ``jobs`` has N jobs on main, each with an archive (small by default); ``big`` one job with one archive; ``listed``
-    N jobs of which one in a hundred has a small archive. Raises ValueError for any other name.
+    ``jobs`` has N jobs on main, each with an archive (small by default); ``big`` one job with one archive; ``files`` one
+    job with one archive of N files; ``listed`` N jobs of which one in a hundred has a small archive. Raises ValueError for
+    any other name.
     """
     kind, _, rest = name.partition(":")
     if name == "demo":
@@ -42,7 +43,9 @@ def by_name(name: str, *, seed: object = 0) -> tuple[World, LivingWorld | None]:
         return _listed(int(count), seed), None
     if kind == "big" and rest:
         return _big(parse_size(rest), seed), None
-    raise ValueError(f"no world {name!r}; there are jobs:N, jobs:N:SIZE, big:SIZE, listed:N and demo")
+    if kind == "files" and count.isdecimal() and int(count) and size:
+        return _files(int(count), parse_size(size), seed), None
+    raise ValueError(f"no world {name!r}; there are jobs:N, jobs:N:SIZE, big:SIZE, files:N:SIZE, listed:N and demo")
 
 
 def parse_size(text: str) -> int:
@@ -69,6 +72,10 @@ def _listed(count: int, seed: object) -> World:
 
 def _big(size: int, seed: object) -> World:
     return _filled(1, ("build",), lambda _: big(size, seed=seed), seed)
+
+
+def _files(count: int, size: int, seed: object) -> World:
+    return _filled(1, ("build",), lambda _: many(count, size, seed=seed), seed)
 
 
 def _filled(count: int, names: tuple[str, ...], archive: _Archives, seed: object) -> World:

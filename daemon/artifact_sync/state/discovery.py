@@ -10,13 +10,26 @@ from datetime import datetime
 import msgspec
 
 from artifact_sync.core.deadlines import turn
+from artifact_sync.core.file_patterns import united
 from artifact_sync.core.model import KeepDue, Transfer
+from artifact_sync.core.selection import arrived
 from artifact_sync.ports import Progress, QueuedTransfer, WatchedPipeline
 from artifact_sync.state import keeps as keep_rows
 from artifact_sync.state import rows
 from artifact_sync.state.queries import named
 
-__all__ = ["all_progress", "count_watched", "due_pipelines", "next_look", "progress", "save", "want"]
+__all__ = [
+    "all_progress",
+    "count_watched",
+    "due_pipelines",
+    "hasten",
+    "next_look",
+    "progress",
+    "save",
+    "want",
+    "watch",
+    "watched",
+]
 
 _DISCOVERY = named("discovery")
 #: Not in flight: nobody works on its items now.
@@ -47,8 +60,7 @@ def save(
 ) -> tuple[QueuedTransfer, ...]:
     """Everything that a page showed; the transfers that are new."""
     new = want(database, found=found, keeps=keeps, now=now)
-    for pipeline in watch:
-        database.execute(_DISCOVERY["watch"], _watched(pipeline))
+    database.executemany(_DISCOVERY["watch"], map(_watched, watch))
     for pipeline_id in unwatch:
         database.execute(_DISCOVERY["unwatch"], {"project_id": progress.project_id, "pipeline_id": pipeline_id})
     database.execute(
@@ -64,6 +76,7 @@ def save(
             "moved_to": rows.micros(progress.moved_to),
             "children_moved_to": rows.micros(progress.children_moved_to),
             "children_at": rows.micros(progress.children_at),
+            "children": progress.children,
             "looked_at": rows.looked_at_json(progress.looked_at),
             "children_looked_at": rows.looked_at_json(progress.children_looked_at),
             "rules": progress.rules,
@@ -83,9 +96,26 @@ def want(
     return new
 
 
-def due_pipelines(database: sqlite3.Connection, project_id: int, now: datetime) -> tuple[WatchedPipeline, ...]:
+def watch(database: sqlite3.Connection, pipelines: Sequence[WatchedPipeline]) -> None:
+    """From now on."""
+    database.executemany(_DISCOVERY["watch"], map(_watched, pipelines))
+
+
+def hasten(database: sqlite3.Connection, project_id: int, now: datetime) -> None:
+    """All of a project are due."""
+    database.execute(_DISCOVERY["hasten"], {"project_id": project_id, "now": rows.micros(now)})
+
+
+def watched(database: sqlite3.Connection, project_id: int) -> frozenset[int]:
+    """All of a project."""
+    return frozenset(row["pipeline_id"] for row in database.execute(_DISCOVERY["watched"], {"project_id": project_id}))
+
+
+def due_pipelines(
+    database: sqlite3.Connection, project_id: int, now: datetime, limit: int
+) -> tuple[WatchedPipeline, ...]:
     """Soonest first."""
-    parameters = {"project_id": project_id, "now": rows.micros(now)}
+    parameters = {"project_id": project_id, "now": rows.micros(now), "limit": limit}
     return tuple(map(rows.watched, database.execute(_DISCOVERY["due_pipelines"], parameters)))
 
 
@@ -117,9 +147,9 @@ def _once_each(found: Sequence[Transfer]) -> Iterable[Transfer]:
     for transfer in found:
         key = transfer.project_id, transfer.job.id, transfer.dest
         if (first := merged.get(key)) is not None:
-            items = {item.name: item for item in (*first.items, *transfer.items)}
+            items = united((*first.items, *transfer.items))
             rules = tuple(dict.fromkeys((*first.rules, *transfer.rules)))
-            merged[key] = msgspec.structs.replace(first, items=tuple(items.values()), rules=rules)
+            merged[key] = msgspec.structs.replace(first, items=items, rules=rules)
         else:
             merged[key] = transfer
     return merged.values()
@@ -138,14 +168,18 @@ def _take_up(database: sqlite3.Connection, transfer: Transfer, now: datetime) ->
         return _insert(database, transfer, now)
     earlier = rows.transfer(known["transfer"])
     kept = earlier.items
-    if known["state"] in _SETTLED:
+    files = rows.staged_files(known["published_files"])
+    there = arrived(earlier.items, files)
+    if known["state"] in _SETTLED - {"published"}:
         # What is published stays; what never came and is not asked for any more is dropped with the rule that did.
-        there = {file.name for file in rows.staged_files(known["published_files"])}
         asked = {item.name for item in transfer.items}
         kept = tuple(item for item in earlier.items if item.name in there or item.name in asked)
+    dropped = len(kept) < len(earlier.items)
+    # Whether a file may be missing matters until it is here.
+    absent = {item.name: item.optional for item in transfer.items if item.kind == "file" and item.name not in there}
+    kept = tuple(item for item in kept if absent.get(item.name, item.optional) == item.optional)
     names = {item.name for item in kept}
     gained = tuple(item for item in transfer.items if item.name not in names)
-    dropped = len(kept) < len(earlier.items)
     rules = transfer.rules if dropped else tuple(dict.fromkeys((*earlier.rules, *transfer.rules)))
     changed = msgspec.structs.replace(earlier, rules=rules, items=(*kept, *gained))
     if changed != earlier:

@@ -13,7 +13,7 @@ from artifact_sync.ports import KeepEntry
 from artifact_sync.state import rows
 from artifact_sync.state.queries import named
 
-__all__ = ["add", "count_due", "done", "due", "entries", "next_due", "released"]
+__all__ = ["add", "count_due", "done", "due", "entries", "next_due", "released", "shift"]
 
 _KEEPS = named("keeps")
 _TRANSFERS = named("transfers")
@@ -28,6 +28,7 @@ def add(database: sqlite3.Connection, due: KeepDue) -> None:
             **_key(due),
             "project_path": due.project_path,
             "job_name": due.job_name,
+            "ref": due.ref,
             "due_at": rows.micros(due.due_at),
             "expire_at": rows.micros(due.expire_at),
             "always": due.always,
@@ -70,6 +71,22 @@ def done(
         times = {"due_at": rows.micros(again_at), "expire_at": rows.micros(expire_at)}
         database.execute(_KEEPS["again"], _key(due) | times)
     _set_deadline(database, due, expire_at, due_at=entry.at if first else turn(expire_at, entry.at, backfill=False))
+
+
+def shift(
+    database: sqlite3.Connection,
+    project_id: int,
+    *,
+    ref: str | None,
+    due_by: datetime,
+    to: datetime,
+    first: datetime | None,
+) -> None:
+    """Those of one project, or of one ref in it, to another time; downloads of their jobs take their place."""
+    those = {"project_id": project_id, "ref": ref, "due_by": rows.micros(due_by)}
+    if first is not None:
+        database.execute(_KEEPS["download_first"], those | {"first": rows.micros(first)})
+    database.execute(_KEEPS["shift"], those | {"to": rows.micros(to)})
 
 
 def released(database: sqlite3.Connection, entry: KeepEntry) -> None:

@@ -124,6 +124,7 @@ def progress(row: sqlite3.Row) -> Progress:
         moved_to=from_micros(row["moved_to"]),
         children_moved_to=from_micros(row["children_moved_to"]),
         children_at=from_micros(row["children_at"]),
+        children=bool(row["children"]),
         looked_at=tuple(_decoded(row["looked_at"], list[tuple[int, datetime]])),
         children_looked_at=tuple(_decoded(row["children_looked_at"], list[tuple[int, datetime]])),
         rules=row["rules"],
@@ -162,6 +163,7 @@ def keep_due(row: sqlite3.Row) -> KeepDue:
         expire_at=from_micros(int(row["expire_at"])),
         always=bool(row["always"]),
         attempts=row["attempts"],
+        ref=row["ref"],
     )
 
 

@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 from artifact_sync.core.model import KeepDue, Transfer
 from artifact_sync.ports import KeepEntry, PartRecord, Progress, QueuedTransfer, Summary, Trouble, WatchedPipeline
-from artifact_sync.state import discovery, keeps, owner, schema, transfers, troubles
+from artifact_sync.state import counters, discovery, keeps, owner, schema, transfers, troubles
 from artifact_sync.state.thread import DatabaseThread
 
 __all__ = ["SqliteState"]
@@ -86,9 +86,21 @@ class SqliteState:
         """As the port says."""
         return await self.write(partial(discovery.want, found=found, keeps=keeps, now=now))
 
-    async def due_pipelines(self, project_id: int, now: datetime) -> tuple[WatchedPipeline, ...]:
+    async def watch(self, pipelines: Sequence[WatchedPipeline]) -> None:
         """As the port says."""
-        return await self.read(partial(discovery.due_pipelines, project_id=project_id, now=now))
+        await self.write(partial(discovery.watch, pipelines=pipelines))
+
+    async def hasten(self, project_id: int, now: datetime) -> None:
+        """As the port says."""
+        await self.write(partial(discovery.hasten, project_id=project_id, now=now))
+
+    async def watched(self, project_id: int) -> frozenset[int]:
+        """As the port says."""
+        return await self.read(partial(discovery.watched, project_id=project_id))
+
+    async def due_pipelines(self, project_id: int, now: datetime, limit: int) -> tuple[WatchedPipeline, ...]:
+        """As the port says."""
+        return await self.read(partial(discovery.due_pipelines, project_id=project_id, now=now, limit=limit))
 
     async def next_look(self, project_id: int) -> datetime | None:
         """As the port says."""
@@ -118,6 +130,10 @@ class SqliteState:
         """As the port says."""
         await self.write(partial(troubles.clear, subject=subject))
 
+    async def count(self, counts: Mapping[str, int]) -> None:
+        """As the port says."""
+        await self.write(partial(counters.add, counts=counts))
+
     async def summary(self) -> Summary:
         """As the port says."""
         return await self.read(_summary)
@@ -141,6 +157,18 @@ class SqliteState:
     ) -> None:
         """As the port says."""
         await self.write(partial(keeps.done, due=due, entry=entry, again_at=again_at, expire_at=expire_at, first=first))
+
+    async def shift_keeps(
+        self,
+        project_id: int,
+        *,
+        ref: str | None = None,
+        due_by: datetime,
+        to: datetime,
+        first: datetime | None = None,
+    ) -> None:
+        """As the port says."""
+        await self.write(partial(keeps.shift, project_id=project_id, ref=ref, due_by=due_by, to=to, first=first))
 
     async def released(self, entry: KeepEntry) -> None:
         """As the port says."""
@@ -178,4 +206,5 @@ def _summary(database: sqlite3.Connection) -> Summary:
         failures=transfers.failures(database, _FEW),
         keeps_due=keeps.count_due(database),
         keeps=tuple(entry for _, entry in keeps.entries(database, limit=_FEW)),
+        counts=counters.every(database),
     )

@@ -68,7 +68,13 @@ class FileEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def staged(self) -> StagedFile:
         """As the state keeps it. The part's name meant nothing any more once it was published."""
         return StagedFile(
-            name=self.name, part="", sha256=self.sha256, size=self.size, etag=self.etag, source=self.source
+            name=self.name,
+            part="",
+            sha256=self.sha256,
+            size=self.size,
+            etag=self.etag,
+            source=self.source,
+            path=self.path,
         )
 
 
@@ -178,6 +184,8 @@ def _manifest(transfer: Transfer, files: Iterable[FileEntry], at: datetime) -> M
 
 def _entry(file: StagedFile, items: Mapping[str, Item]) -> FileEntry:
     item = items.get(file.name)
+    if item is None and file.path is not None and any(each.kind == "files" for each in items.values()):
+        item = Item(kind="file", name=file.name, path=file.path)
     if item is None:
         raise StoreError(
             f"{file.name!r} is no item of its transfer", hint="This is an error in artifact-sync: please report it."

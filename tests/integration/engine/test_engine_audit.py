@@ -12,24 +12,25 @@ from artifact_sync.core.events import Audited, Selected
 from artifact_sync.core.model import Artifact, Job, KeepResult, Pipeline, Project
 from artifact_sync.core.rules import Keep, KeepPolicy
 from artifact_sync.engine.audit import audit
+from artifact_sync.engine.means import Means
 from artifact_sync.errors import Refused
 from artifact_sync.ports import Page, Priority, TransferState
 from artifact_sync.simulator import JobSpec, SimJob, SimProject, small
-from tests.integration.engine.engine_harness import DAY, QUICK, Rig, build, history, rig, rule
+from tests.integration.engine.engine_harness import DAY, QUICK, Rig, build, digests, history, rig, rule
 
 
 async def audited(daemon: Rig, project: SimProject, **other: object) -> Audited:
     """One audit of a project."""
     found = await daemon.remote.project(project.id)
-    parts: dict[str, object] = {
-        "remote": daemon.remote,
-        "state": daemon.state,
-        "clock": daemon.clock,
-        "rules": daemon.rules,
-        "policy": daemon.policy,
-        "emit": daemon.events.append,
-    }
-    return await audit(found, **(parts | other))  # type: ignore[arg-type]
+    means = Means(
+        remote=daemon.remote,
+        state=daemon.state,
+        clock=daemon.clock,
+        rules=daemon.rules,
+        policy=daemon.policy,
+        emit=daemon.events.append,
+    )
+    return await audit(found, replace(means, **other))  # type: ignore[arg-type]  # checked by what it is used for
 
 
 async def forget(daemon: Rig, job: SimJob) -> None:
@@ -133,6 +134,38 @@ async def test_the_horizon_ends_it(world, app, tmp_path):
         told = await audited(daemon, app)
     assert (told.jobs, told.missing) == (200, 0)
     assert told.selected == len(daemon.mirrored) == 4
+
+
+async def test_triggered_pipelines_are_audited_where_a_rule_follows_them(world, app, tmp_path):
+    """Those in another project, what they triggered in turn and their child pipelines; not where no rule asks for it."""
+    parent = world.add_pipeline(app, "main", [JobSpec("build", archive=small(1))])
+    elsewhere, further = world.add_project("other/two"), world.add_project("other/three")
+    made = [world.add_pipeline(elsewhere, "main", [JobSpec("deploy", archive=small(2))], parent=parent)]
+    made.append(world.add_pipeline(elsewhere, "main", [JobSpec("check", archive=small(3))], parent=made[0]))
+    made.append(world.add_pipeline(further, "main", [JobSpec("ship", archive=small(4))], parent=made[0]))
+    jobs = [job for pipeline in (parent, *made) for job in pipeline.jobs if job.spec.archive]
+    world.finish_all(jobs)
+    followed = rule(downstream=True)
+    async with rig(world, tmp_path, followed) as daemon:
+        await daemon.sync()
+        assert daemon.mirrored == digests(jobs)
+        told = await audited(daemon, app)
+        assert (told.selected, told.missing, told.ahead) == (4, 0, 0)
+        for job in jobs[1:]:
+            await forget(daemon, job)
+        # Discovery looks at those for a retry, for a while yet.
+        told = await audited(daemon, app)
+        assert (told.missing, told.ahead) == (0, 3)
+        for job in jobs[1:]:
+            await forget(daemon, job)
+        await daemon.state.write(lambda database: database.execute("DELETE FROM watched_pipeline"))
+        told = await audited(daemon, app)
+        assert (told.missing, told.ahead) == (3, 0)
+        for job in jobs[1:]:
+            await forget(daemon, job)
+        told = await audited(daemon, app, rules=(rule(),))
+        assert told.missing == 0
+        assert (await daemon.state.summary()).counts["audit.missing"] == 3
 
 
 async def test_entries_that_are_not_understood_are_no_proof(world, app, tmp_path):

@@ -207,7 +207,8 @@ class Hasty(ServerClock):
 async def test_history_and_news_take_turns(world, app, aged, tmp_path):
     """However long a poll takes, a page of history follows it; and however long history is, a poll follows that page."""
     clock = Hasty()
-    async with rig(world, tmp_path, rule(), policy=horizon(None), clock=clock) as daemon, running(daemon):
+    policy = replace(horizon(None), max_interval=QUICK.interval)
+    async with rig(world, tmp_path, rule(), policy=policy, clock=clock) as daemon, running(daemon):
         await until(lambda: mirrored(tmp_path).keys() == digests(aged).keys())
     looks = [seen.path for seen in asked(world, "/projects/1/(jobs|pipelines)$")]
     # After the first look, with its two listings of pipelines and the page of jobs above history.

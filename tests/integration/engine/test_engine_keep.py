@@ -9,7 +9,7 @@ from artifact_sync.core.events import Kept
 from artifact_sync.core.model import KeepResult
 from artifact_sync.core.rules import Keep, KeepPolicy
 from artifact_sync.ports import KeepEntry, TransferState
-from artifact_sync.simulator import RequestSeen, SimClock, World, serve
+from artifact_sync.simulator import TOKEN, RequestSeen, SimClock, SimToken, World, serve
 from artifact_sync.simulator.faults import Answer, Fault, Stall
 from tests.integration.engine.engine_harness import (
     DAY,
@@ -241,6 +241,70 @@ async def test_a_keep_denied_is_tried_again_before_the_expiry(world, app, clock,
     assert job.expire_at is None
 
 
+async def test_what_refuses_is_not_asked_for_each_job(world, app, clock, tmp_path):
+    """One refusal stands for the others of the ref: they are put off and downloaded first, and a grant is for all again."""
+    jobs = [build(world, app, f"build {n}", expire_in=DAY + n * HOUR / 60).jobs[0] for n in range(12)]
+    unavailable(world)
+    world.maintenance = True
+    policy = replace(QUICK, attempts=1, keeps=1)
+    async with rig(world, tmp_path, rule(keep=BEFORE), clock=clock, policy=policy) as daemon:
+        clock.advance(DAY - HOUR)
+        await daemon.sync()
+        assert len(calls(world)) == 1
+        assert [entry.result for entry in await ledger(daemon)] == [KeepResult.DENIED]
+        (trouble,) = (await daemon.state.summary()).troubles
+        assert (trouble.subject, "gitlab.keep_token" in trouble.hint) == ("keep in acme/app", True)
+        for expected in (2, 3):
+            again = await daemon.state.next_keep()
+            assert again is not None
+            clock.advance(again - clock.now())
+            await daemon.sync()
+            assert len(calls(world)) == expected
+        world.maintenance = False
+        again = await daemon.state.next_keep()
+        assert again is not None
+        clock.advance(again - clock.now())
+        await daemon.sync()
+        assert (await daemon.state.summary()).troubles == ()
+    assert [job.expire_at for job in jobs] == [None] * 12
+
+
+async def test_a_protected_branch_does_not_keep_others_from_being_kept(world, app, clock, tmp_path):
+    """It expires sooner and refuses for ever; what another ref made is kept all the same."""
+    app.protected_refs = {"main"}
+    world.add_token(SimToken(value=TOKEN, protected=False))
+    protected = [build(world, app, f"build {n}", expire_in=DAY).jobs[0] for n in range(5)]
+    free = build(world, app, "build", ref="topic", expire_in=DAY + HOUR / 6).jobs[0]
+    unavailable(world)
+    async with rig(world, tmp_path, rule(keep=BEFORE), clock=clock, policy=replace(QUICK, attempts=1)) as daemon:
+        clock.advance(DAY - HOUR)
+        await daemon.sync()
+        for _ in range(3):
+            again = await daemon.state.next_keep()
+            assert again is not None
+            clock.advance(again - clock.now())
+            await daemon.sync()
+    assert free.expire_at is None
+    assert all(job.expire_at is not None for job in protected)
+
+
+async def test_what_has_surely_expired_is_not_asked_for(world, app, clock, tmp_path):
+    """The answer is known to be 404; the ledger says so, and the download is tried: GitLab holds the newest of a ref."""
+    app.keep_latest = True
+    job = build(world, app, "build", expire_in=DAY).jobs[0]
+    fault = unavailable(world)
+    async with rig(world, tmp_path, rule(keep=BEFORE), clock=clock, policy=replace(QUICK, attempts=1)) as daemon:
+        await daemon.sync()
+        clock.advance(DAY + timedelta(minutes=6))
+        await daemon.sync()
+        (entry,) = await ledger(daemon)
+        assert (entry.result, "not asked" in entry.detail) == (KeepResult.EXPIRED, True)
+        world.faults.remove(fault)
+        await daemon.sync()
+    assert calls(world) == []
+    assert daemon.mirrored == digests([job])
+
+
 async def test_a_keep_that_fails_is_tried_again(world, app, clock, tmp_path):
     """A 500 says nothing of the job."""
     job = build(world, app, "build", expire_in=DAY).jobs[0]
@@ -287,7 +351,7 @@ async def test_the_daemon_keeps_while_downloads_hang(world, app, clock, tmp_path
     job = build(world, app, "build", expire_in=DAY).jobs[0]
     hanging = world.faults.add(Fault(action=Stall(seconds=30), path=NO_DOWNLOAD, times=None))
     async with rig(world, tmp_path, rule(keep=BEFORE), clock=clock, policy=QUICK) as daemon, running(daemon):
-        await until(lambda: clock.asleep == 6)
+        await until(lambda: clock.asleep == 7)
         clock.advance(1)
         await until(lambda: hanging.fired == 1)
         assert calls(world) == []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from socket import SO_LINGER, SOL_SOCKET
+from socket import SHUT_WR, SO_LINGER, SOL_SOCKET
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +30,16 @@ class Reset:
     """Break the connection with RST instead of FIN."""
 
 
+class Cut:
+    """End the connection beneath TLS: FIN, without the close_notify that says that this was all (RFC 8446 section 6.1)."""
+
+
 class Stay:
     """Leave the connection open and wait for the next request on it."""
 
 
 #: Bytes to send, seconds to wait, or how the connection goes on.
-Step = bytes | float | Reset | Stay
+Step = bytes | float | Reset | Cut | Stay
 Script = Callable[[Request], Sequence[Step]]
 
 
@@ -93,6 +98,9 @@ class RawServer:
                 await asyncio.sleep(0.2)
                 writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
                 return False
+            elif isinstance(step, Cut):
+                writer.get_extra_info("socket").shutdown(SHUT_WR)
+                return False
             elif isinstance(step, Stay):
                 return True
             else:
@@ -101,7 +109,7 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw_server(*scripts: Script) -> AsyncIterator[RawServer]:
+async def raw_server(*scripts: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
     """A server on a free port of the loopback."""
     server = RawServer(list(scripts))
     tasks: set[asyncio.Task[None]] = set()
@@ -111,8 +119,8 @@ async def raw_server(*scripts: Script) -> AsyncIterator[RawServer]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    listener = await asyncio.start_server(connected, "127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    server.url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
         yield server
     finally:

@@ -244,7 +244,7 @@ async def test_a_throttled_request_holds_up_all_others():
             await scene.client.version()
         scene.world.limits.throttle = None
         assert caught.value.retry_after == 60
-        assert scene.client._budget.factor == 0.5
+        assert scene.client._budget.factor == 0.9
         await scene.client.project(scene.project.id)
         assert sum(scene.clock.sleeps) >= 60
 

@@ -338,6 +338,14 @@ async def test_report_downloads_depend_on_the_version(scene, running, http):
         assert answer.status == 400
 
 
+async def test_a_server_may_ignore_ranges(scene, running, http):
+    """Everything comes then, and Accept-Ranges says so."""
+    scene.world.ranges = False
+    async with http.get(scene.job_url(scene.build, "/artifacts"), headers={"Range": "bytes=1-2"}) as answer:
+        assert (answer.status, answer.headers["Accept-Ranges"]) == (200, "none")
+        assert await answer.read() == archive(scene.build)
+
+
 async def test_tree_hides_a_file_of_its_name_since_it_exists(scene, running, http):
     """Before 18.8 ``artifacts/tree`` is an ordinary file."""
     job = scene.world.add_pipeline(scene.app, "main", [JobSpec("x", archive=small("x", {"tree": b"oak"}))]).jobs[0]
@@ -347,6 +355,20 @@ async def test_tree_hides_a_file_of_its_name_since_it_exists(scene, running, htt
     scene.world.version = "18.7.0"
     async with http.get(scene.job_url(job, "/artifacts/tree")) as answer:
         assert await answer.read() == b"oak"
+
+
+async def test_the_tree_lists_what_gitlab_lists(scene, running, http):
+    """Directories with a slash and without a size, modes in six digits, no path that climbs; 404 where there is nothing."""
+    files = {"a/b.txt": b"four", "../up": b"x", "a//c": b"x"}
+    job = scene.world.add_pipeline(scene.app, "main", [JobSpec("x", archive=small("x", files))]).jobs[0]
+    scene.world.finish(job)
+    async with http.get(scene.job_url(job, "/artifacts/tree")) as answer:
+        assert await answer.json() == [{"name": "a", "path": "a/", "type": "directory", "mode": "040755"}]
+    async with http.get(scene.job_url(job, "/artifacts/tree?recursive=true")) as answer:
+        expected = {"name": "b.txt", "path": "a/b.txt", "type": "file", "size": 4, "mode": "100644"}
+        assert await answer.json() == [expected]
+    async with http.get(scene.job_url(job, "/artifacts/tree?path=b")) as answer:
+        assert answer.status == 404
 
 
 async def test_trigger_jobs_came_with_19_2(scene, running, http):

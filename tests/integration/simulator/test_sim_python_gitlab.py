@@ -491,7 +491,7 @@ def throttled_and_waited_for(gl, scene):
 @check
 def tree_of_an_archive(gl, scene):
     rows = gl.http_list(f"/projects/{scene.app.id}/jobs/{scene.build.id}/artifacts/tree", get_all=True)
-    assert [(row["path"], row["type"]) for row in rows][:2] == [("dist", "directory"), ("reports", "directory")]
+    assert [(row["path"], row["type"]) for row in rows][:2] == [("dist/", "directory"), ("reports/", "directory")]
 
 
 @pytest.mark.parametrize("named", CHECKS, ids=lambda function: function.__name__)

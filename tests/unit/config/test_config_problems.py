@@ -215,9 +215,29 @@ SINGLE: dict[str, tuple[dict[str, Any], str]] = {
         {"rules.0.fetch.archive": False},
         "rules[0].fetch: nothing is fetched; write archive: true, files or",
     ),
+    "only excluded files": (
+        {"rules.0.fetch": {"archive": False, "files": ["dist/app", "!dist/*"]}},
+        "rules[0].fetch: nothing is fetched; write archive: true, files or",
+    ),
     "a file above": (
         {"rules.0.fetch.files": ["../x"]},
         "rules[0].fetch.files[0]: not a path inside an archive; write the path",
+    ),
+    "an optional file above": (
+        {"rules.0.fetch.files": ["../x?"]},
+        "rules[0].fetch.files[0]: not a path inside an archive; write the path",
+    ),
+    "an unusable pattern of files": (
+        {"rules.0.fetch.files": ["sbom.json", "dist/[z-a].whl?"]},
+        "rules[0].fetch.files[1]: not a usable pattern: dist/[z-a].whl: the set [z-a] runs backwards",
+    ),
+    "an unusable exclusion of files": (
+        {"rules.0.fetch.files": ["**", "!/(/"]},
+        "rules[0].fetch.files[1]: not a usable pattern: missing ): (; write",
+    ),
+    "a question alone": (
+        {"rules.0.fetch.files": ["?"]},
+        "rules[0].fetch.files[0]: an empty pattern; write ** for everything",
     ),
     "deleting without a token": (
         {"rules.0.after.delete_remote": True},
@@ -264,14 +284,6 @@ UNBUILT: dict[str, tuple[dict[str, Any], str]] = {
     "downloads.segments": ({"downloads.segments": 4}, "remove the key or write 1"),
     "downloads.segment_above": ({"downloads.segment_above": "64MiB"}, "remove the key"),
     "downloads.bandwidth": ({"downloads.bandwidth": "50MiB/s"}, "remove the key or write null"),
-    "rules[0].fetch.files[1]": (
-        {"rules.0.fetch.files": ["sbom.json", "dist/**/*.whl"]},
-        "write the exact path of a file, without * ? [ ] { } !",
-    ),
-    "rules[0].fetch.files[0]": (
-        {"rules.0.fetch.files": ["sbom.json?"]},
-        "write the exact path of a file, without * ? [ ] { } !",
-    ),
     "rules[0].fetch.reports": ({"rules.0.fetch.reports": ["junit"]}, "remove the key or write []"),
     "rules[0].publish.extract": ({"rules.0.publish.extract": "only"}, "remove the key or write false"),
     "rules[0].publish.latest": ({"rules.0.publish.latest": "{project}/latest"}, "remove the key or write null"),
@@ -311,12 +323,11 @@ def test_what_is_not_built_is_refused_and_never_ignored(path):
 
 def test_what_is_not_built_may_be_written_as_asking_for_nothing():
     """Inert values are accepted, so a configuration can say that it wants none of it."""
-    changes = {
+    changes: dict[str, Any] = {
         "store.url": None,
         "poll.interval": "60s",
         "downloads.segments": 1,
         "downloads.bandwidth": None,
-        "rules.0.fetch.files": ["dist/app.tar.gz"],
         "rules.0.fetch.reports": [],
         "rules.0.publish.extract": False,
         "rules.0.publish.latest_by": "finished",

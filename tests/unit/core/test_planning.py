@@ -95,7 +95,7 @@ def test_file_names_are_encoded() -> None:
 def test_keeps_follow_the_policy(policy: KeepPolicy, subject: Candidate, expected: list[bool]) -> None:
     """A keep is due for a selected job with an archive that expires, unless the rule says never."""
     decisions = explain(subject, [rule("r", keep=Keep(policy=policy))], NOW)
-    assert [k.always for k in keeps(subject, decisions, poll_interval=MINUTE)] == expected
+    assert [k.always for k in keeps(subject, decisions, now=NOW, poll_interval=MINUTE)] == expected
 
 
 @pytest.mark.parametrize(
@@ -115,14 +115,34 @@ def test_keeps_are_due_by_lead_and_margin(
     lifetime: timedelta, lead: timedelta, poll: timedelta, before: timedelta
 ) -> None:
     """The lead, never less than an hour, a tenth of the lifetime and three polls, never more than half the lifetime."""
-    due = keep_due(expire_at=NOW + lifetime, finished_at=NOW, lead=lead, poll_interval=poll)
+    due = keep_due(now=NOW, expire_at=NOW + lifetime, finished_at=NOW, lead=lead, poll_interval=poll)
     assert NOW + lifetime - due == before
 
 
 def test_without_an_end_the_lead_alone_counts() -> None:
     """An old server may leave out when a job ended."""
-    due = keep_due(expire_at=NOW, finished_at=None, lead=timedelta(days=2), poll_interval=MINUTE)
+    due = keep_due(
+        now=NOW - timedelta(days=30), expire_at=NOW, finished_at=None, lead=timedelta(days=2), poll_interval=MINUTE
+    )
     assert NOW - due == timedelta(days=2)
+
+
+@pytest.mark.parametrize(
+    ("left", "after"),
+    [
+        (timedelta(days=4), timedelta(days=2)),
+        (timedelta(days=2, hours=8), timedelta(hours=14)),
+        (timedelta(hours=12), timedelta(hours=3)),
+        (timedelta(hours=3.5), timedelta(hours=0.5)),
+        (timedelta(hours=1), timedelta(hours=-2)),
+    ],
+)
+def test_what_is_found_late_is_given_a_while_to_be_downloaded(left: timedelta, after: timedelta) -> None:
+    """A quarter of the time that is left, as long as the margin is kept: here a tenth of thirty hours, or of ten days."""
+    finished_at = NOW + left - timedelta(days=10 if left > timedelta(hours=12) else 1.25)
+    lead = timedelta(days=2) if left > timedelta(hours=12) else timedelta(hours=15)
+    due = keep_due(now=NOW, expire_at=NOW + left, finished_at=finished_at, lead=lead, poll_interval=MINUTE)
+    assert due - NOW == after
 
 
 @given(st.integers(1, 10_000), st.floats(0, 0.999), st.one_of(st.none(), st.floats(-5, 1e6)))

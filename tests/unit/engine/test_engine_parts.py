@@ -15,6 +15,7 @@ from artifact_sync.engine.bell import Bell, rung
 from artifact_sync.engine.groups import single_error
 from artifact_sync.engine.judging import Walk, all_before
 from artifact_sync.engine.keeper import Keeper
+from artifact_sync.engine.means import Means
 from artifact_sync.errors import NoSpace, NotFound, StateError, Transient
 from artifact_sync.gitlab import SystemClock
 from tests.unit.engine.engine_doubles import START, DrivenClock
@@ -183,7 +184,8 @@ def test_where_history_ends():
 
 def again_after(left: float, attempts: int) -> float | None:
     """Seconds until a failed keep is called again, with this much left before the expiry; None: not at all."""
-    keeper = Keeper(remote=None, state=None, clock=DrivenClock(), policy=EnginePolicy(), emit=print)  # type: ignore[arg-type]  # arithmetic asks nobody
+    means = Means(remote=None, state=None, clock=DrivenClock(), rules=(), policy=EnginePolicy(), emit=print)  # type: ignore[arg-type]  # arithmetic asks nobody
+    keeper = Keeper(means)
     due = KeepDue(
         project_id=1,
         project_path="acme/app",

@@ -137,7 +137,7 @@ async def test_several_tries_fit_in_before_the_deadline(tmp_path):
 async def test_the_wait_may_double_up_to_the_cap(tmp_path):
     """Full jitter: anything up to twice the bound before. Of thirty transfers one at least comes near it each time."""
     jobs, bounds = 30, [10, 20, 40, 80, 160, 300]
-    async with bench(tmp_path, ONE, *[transient() for _ in range(jobs * len(bounds))]) as made:
+    async with bench(tmp_path, ONE, *[Corrupt("a CRC") for _ in range(jobs * len(bounds))]) as made:
         await made.add(*range(1, jobs + 1))
         async with anyio.create_task_group() as group:
             group.start_soon(made.workers.run)
@@ -151,6 +151,75 @@ async def test_the_wait_may_double_up_to_the_cap(tmp_path):
                 made.clock.advance(bound)
                 made.workers.wake()
             group.cancel_scope.cancel()
+
+
+async def test_what_expires_is_tried_until_it_has(tmp_path):
+    """When all attempts have failed, at growing distances; what does not expire is left to a later pass."""
+    policy = EnginePolicy(downloads=1, attempts=2, retry_base=1.0, retry_cap=60.0)
+    async with bench(tmp_path, policy, *[transient() for _ in range(40)]) as made:
+        deadline = made.clock.now() + timedelta(hours=20)
+        await made.add(7, deadline=deadline)
+        await made.add(8)
+        async with anyio.create_task_group() as group:
+            group.start_soon(made.workers.run)
+            await until(lambda: len(made.of(TransferEnded)) == 2)
+            while (await made.transfer(7)).state is TransferState.WANTED:
+                seen, queued = len(made.of(TransferEnded)), await made.transfer(7)
+                assert queued.next_attempt_at is not None
+                made.clock.advance(max(1.0, (queued.next_attempt_at - made.clock.now()).total_seconds()))
+                made.workers.wake()
+                await until(lambda: len(made.of(TransferEnded)) > seen)  # noqa: B023 -- awaited here
+            group.cancel_scope.cancel()
+        tries = [event for event in made.of(TransferEnded) if event.job_id == 7]
+        assert 10 < len(tries) < 40
+        assert made.clock.now() >= deadline
+        assert (await made.transfer(8)).state is TransferState.FAILED
+
+
+async def test_a_single_pass_gives_up_after_its_attempts(tmp_path):
+    """Also what expires: the next pass tries again."""
+    policy = EnginePolicy(downloads=1, attempts=2, retry_base=0.0, retry_cap=0.0)
+    async with bench(tmp_path, policy, transient(), transient()) as made:
+        await made.add(7, deadline=made.clock.now() + timedelta(hours=20))
+        finish = anyio.Event()
+        finish.set()
+        with anyio.fail_after(10):
+            await made.workers.run(finish)
+        assert (await made.transfer(7)).state is TransferState.FAILED
+
+
+async def test_an_outage_is_not_asked_again_by_everybody(tmp_path):
+    """Three failures without a success, and all rest; then one tries at a time, until the first success."""
+    policy = EnginePolicy(downloads=4, attempts=8, retry_base=0.001, retry_cap=0.001)
+    failing = [transient() for _ in range(100)]
+    async with bench(tmp_path, policy, *failing) as made, anyio.create_task_group() as group:
+        await made.add(*range(1, 41))
+        group.start_soon(made.workers.run)
+        await until(lambda: len(made.clock.sleeping) == 5)
+        calls = len(made.fetcher.calls)
+        assert 3 <= calls <= 4
+        for rest in (60, 60, 120, 240, 300, 300):
+            made.clock.advance(rest + 30)
+            await until(lambda: len(made.fetcher.calls) == calls + 1)  # noqa: B023 -- awaited here
+            await until(lambda: len(made.clock.sleeping) == 5)
+            calls += 1
+        made.fetcher.script.clear()
+        made.clock.advance(330)
+        await until(lambda: made.workers.tally.published == 1)
+        made.clock.advance(31)
+        await until(lambda: made.workers.tally.published == 40)
+        group.cancel_scope.cancel()
+
+
+async def test_one_that_fails_alone_is_no_outage(tmp_path):
+    """The others go on."""
+    policy = EnginePolicy(downloads=1, attempts=8, retry_base=0.0, retry_cap=0.0)
+    async with bench(tmp_path, policy, *[transient() for _ in range(7)]) as made:
+        await made.add(7)
+        await worked(made, until_ended=7)
+        await made.add(8)
+        await worked(made, until_ended=9)
+        assert made.workers.tally.published == 2
 
 
 async def test_a_broken_disk_ends_the_daemon(tmp_path):

@@ -16,6 +16,7 @@ import anyio.lowlevel
 
 from artifact_sync.core.events import Event
 from artifact_sync.core.model import Artifact, Item, Job, Transfer
+from artifact_sync.core.ways import Known
 from artifact_sync.fetch import Fetcher, FetchPolicy
 from artifact_sync.ports import PartRecord, QueuedTransfer, Source, TransferState
 
@@ -87,6 +88,7 @@ class ScriptedRemote:
     answers: list[Any]
     job_answer: Job | Exception | None = None
     asked: list[tuple[int, str | None, int | None]] = field(default_factory=list)
+    known: Known = field(default_factory=Known)
 
     @asynccontextmanager
     async def open(self, source: Source, *, offset: int = 0, etag: str | None = None, total: int | None = None):

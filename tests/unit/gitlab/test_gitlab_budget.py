@@ -84,6 +84,15 @@ class Line:
             self.granted.append((self.clock.monotonic(), priority))
             await done.wait()
 
+    def ask_on(self, priority: Priority) -> None:
+        """A task that asks again as soon as it was granted, for ever."""
+        self.group.start_soon(self._on, priority)
+
+    async def _on(self, priority: Priority) -> None:
+        while True:
+            async with self.budget.permit(priority):
+                self.granted.append((self.clock.monotonic(), priority))
+
     @property
     def order(self) -> list[Priority]:
         """Who was granted, in order."""
@@ -113,6 +122,34 @@ async def test_no_window_holds_more_requests_than_the_configured_rate():
         times = [at for at, _ in line.granted]
         assert most_in_any_window(times, 10, 10) < 0.01
         assert bisect_left(times, 5) >= 50
+
+
+async def test_no_minute_holds_more_than_a_minutes_worth():
+    """Not the first one either, which begins with a burst: a server that counts by the minute refuses nothing."""
+    async with standing_line(per_minute=600, keep_share=0.1) as line:
+        await line.clock.advance(5)
+        for priority in (Priority.POLL, Priority.DOWNLOAD, Priority.KEEP):
+            line.ask_on(priority)
+        await line.clock.advance(61)
+        times = [at for at, _ in line.granted]
+        assert 590 <= bisect_left(times, 65) <= 600
+
+
+async def test_downloads_without_an_end_leave_something_to_discovery():
+    """A poll is passed by a few, not by all of them; a keep by nobody."""
+    async with standing_line(per_minute=600, keep_share=0.0, concurrency=1) as line:
+        line.ask(Priority.DOWNLOAD, times=20)
+        await settled()
+        line.ask(Priority.POLL)
+        line.ask(Priority.AUDIT)
+        line.ask_on(Priority.DOWNLOAD)
+        await line.clock.advance(40)
+        line.ask(Priority.KEEP)
+        await line.clock.advance(0.2)
+        poll, audit = line.order.index(Priority.POLL), line.order.index(Priority.AUDIT)
+        assert 20 <= poll <= 60
+        assert 280 <= audit <= 340
+        assert line.order.index(Priority.KEEP) >= len(line.order) - 2
 
 
 async def test_what_is_not_keep_stays_out_of_its_share():
@@ -245,6 +282,13 @@ async def test_slowing_down_halves_once_in_a_moment():
             line.clock.jump(1.5)
             line.budget.slow_down()
         assert 0 < line.budget.factor == 1 / 16
+
+
+async def test_a_server_that_says_how_long_to_wait_slows_down_little():
+    """The pause that it asked for is what counts."""
+    async with standing_line() as line:
+        line.budget.slow_down(gently=True)
+        assert line.budget.factor == 0.9
 
 
 async def test_the_slower_rate_is_kept_and_recovers_minute_by_minute():

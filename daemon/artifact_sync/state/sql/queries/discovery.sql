@@ -7,12 +7,12 @@ SELECT * FROM project ORDER BY path, id;
 -- name: save_progress
 INSERT INTO project (
     id, path, newest_job_id, backfill_next, backfill_done, horizon,
-    newest_pipeline_id, moved_to, children_moved_to, children_at, looked_at,
+    newest_pipeline_id, moved_to, children_moved_to, children_at, children, looked_at,
     children_looked_at, rules, polled_at
 )
 VALUES (
     :id, :path, :newest_job_id, :backfill_next, :backfill_done, :horizon,
-    :newest_pipeline_id, :moved_to, :children_moved_to, :children_at, :looked_at,
+    :newest_pipeline_id, :moved_to, :children_moved_to, :children_at, :children, :looked_at,
     :children_looked_at, :rules, :polled_at
 )
 ON CONFLICT (id) DO UPDATE SET
@@ -25,6 +25,7 @@ ON CONFLICT (id) DO UPDATE SET
     moved_to = excluded.moved_to,
     children_moved_to = excluded.children_moved_to,
     children_at = excluded.children_at,
+    children = excluded.children,
     looked_at = excluded.looked_at,
     children_looked_at = excluded.children_looked_at,
     rules = excluded.rules,
@@ -45,7 +46,14 @@ DELETE FROM watched_pipeline WHERE project_id = :project_id AND pipeline_id = :p
 -- name: due_pipelines
 SELECT project_id, pipeline_id, look_at, looks, seen, runs_in FROM watched_pipeline
 WHERE project_id = :project_id AND look_at <= :now
-ORDER BY look_at, pipeline_id;
+ORDER BY look_at, pipeline_id DESC
+LIMIT :limit;
+
+-- name: hasten
+UPDATE watched_pipeline SET look_at = :now WHERE project_id = :project_id AND look_at > :now;
+
+-- name: watched
+SELECT pipeline_id FROM watched_pipeline WHERE project_id = :project_id;
 
 -- name: next_look
 SELECT min(look_at) FROM watched_pipeline WHERE project_id = :project_id;

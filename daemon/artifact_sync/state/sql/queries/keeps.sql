@@ -1,6 +1,8 @@
 -- name: add_due
-INSERT INTO keep_due (project_id, job_id, rule, project_path, job_name, due_at, expire_at, always, attempts)
-VALUES (:project_id, :job_id, :rule, :project_path, :job_name, :due_at, :expire_at, :always, :attempts)
+INSERT INTO keep_due
+    (project_id, job_id, rule, project_path, job_name, ref, due_at, expire_at, always, attempts)
+VALUES
+    (:project_id, :job_id, :rule, :project_path, :job_name, :ref, :due_at, :expire_at, :always, :attempts)
 ON CONFLICT (project_id, job_id, rule) DO NOTHING;
 
 -- name: forget_mirrored
@@ -18,7 +20,7 @@ WHERE settled = 0 AND due_at <= :now AND NOT always
     );
 
 -- name: due
-SELECT project_id, project_path, job_id, job_name, rule, due_at, expire_at, always, attempts FROM keep_due
+SELECT project_id, project_path, job_id, job_name, ref, rule, due_at, expire_at, always, attempts FROM keep_due
 WHERE settled = 0 AND due_at <= :now
 ORDER BY expire_at, project_id, job_id, rule
 LIMIT :limit;
@@ -44,6 +46,17 @@ WHERE settled = 0 AND (
 -- name: again
 UPDATE keep_due SET attempts = attempts + 1, due_at = :due_at, expire_at = coalesce(:expire_at, expire_at)
 WHERE project_id = :project_id AND job_id = :job_id AND rule = :rule;
+
+-- name: download_first
+UPDATE transfer SET due = min(due, :first)
+WHERE project_id = :project_id AND state NOT IN ('published', 'failed') AND job_id IN (
+    SELECT job_id FROM keep_due
+    WHERE project_id = :project_id AND settled = 0 AND due_at <= :due_by AND ref = coalesce(:ref, ref)
+);
+
+-- name: shift
+UPDATE keep_due SET due_at = :to
+WHERE project_id = :project_id AND settled = 0 AND due_at <= :due_by AND ref = coalesce(:ref, ref);
 
 -- name: settle
 UPDATE keep_due SET attempts = attempts + 1, settled = 1

@@ -1,0 +1,42 @@
+"""How single files of an archive are fetched, and which were asked for in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from artifact_sync.core.model import Transfer
+from artifact_sync.core.selection import arrived
+from artifact_sync.core.ways import Choice, Known, ways
+from artifact_sync.ports import QueuedTransfer, TransferState
+
+__all__ = ["file_ways", "files_not_there", "files_words"]
+
+
+def file_ways(transfer: Transfer) -> tuple[Choice, ...]:
+    """The ways, cheapest first, as long as nothing is known of the server; none where no single file is wanted."""
+    items = [item for item in transfer.items if item.kind in {"file", "files"}]
+    if not items:
+        return ()
+    archive = transfer.job.archive
+    held = any(item.kind == "archive" for item in transfer.items)
+    return ways(items, size=archive.size if archive else None, held=held, known=Known())
+
+
+def files_not_there(queued: QueuedTransfer) -> tuple[str, ...]:
+    """Patterns that matched nothing and optional files that were missing, of a transfer that is complete."""
+    if queued.state is not TransferState.PUBLISHED:
+        return ()
+    items = queued.transfer.items
+    here = arrived(items, queued.files)
+    return tuple(item.path or item.name for item in items if item.name not in here)
+
+
+def files_words(known: Iterable[QueuedTransfer], wanted: Iterable[Transfer]) -> Iterator[str]:
+    """A line for each transfer in which files were missed, and for each that wants files."""
+    for queued in known:
+        if nothing := files_not_there(queued):
+            yield f"the archive has none for {', '.join(nothing)}"
+    for choices in map(file_ways, wanted):
+        if choices:
+            first, *others = choices
+            yield f"{first.way.value} ({first.reason})" + "".join(f"; else {choice.way.value}" for choice in others)

@@ -1,0 +1,51 @@
+"""What was asked of GitLab, added up in the state: a person sees it in `status`, also after a restart."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import anyio
+
+from artifact_sync.engine.means import Means
+
+__all__ = ["Accounts"]
+
+_EVERY = 60.0
+
+
+class Accounts:
+    """Requests by purpose (``requests.poll``), and how many of them were answered with 304 and with 429."""
+
+    def __init__(self, means: Means) -> None:
+        self._remote = means.remote
+        self._state = means.state
+        self._clock = means.clock
+        self._settled: Counter[str] = Counter()
+
+    async def run(self) -> None:
+        """Settle every minute, and when cancelled. Raises StateError, NoSpace."""
+        try:
+            while True:
+                await self._clock.sleep(_EVERY)
+                await self.settle()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.settle()
+
+    async def settle(self) -> None:
+        """Write down what was asked since the last time. Raises StateError, NoSpace."""
+        kinds = {
+            "requests": self._remote.requests,
+            "unchanged": self._remote.unchanged,
+            "throttled": self._remote.throttled,
+        }
+        counts = Counter(
+            {
+                f"{kind}.{priority.name.lower()}": number
+                for kind, by_priority in kinds.items()
+                for priority, number in by_priority.items()
+            }
+        )
+        if grown := counts - self._settled:
+            await self._state.count(grown)
+            self._settled = counts
