@@ -1,13 +1,13 @@
 """P2, nothing expires unmirrored: what is lost could not have been saved.
 
 When may a job be lost? Let it be released (ended, with its archive) at ``r`` and expire at ``d``, with ``rate`` requests a
-minute in the budget. Saving a job takes up to three requests: one that asks GitLab to keep it, one that reads it again
-(after a keep to believe it, after a refusal to tell maintenance from missing rights), and its download. Those that expire
-no later than ``d`` and were released since some moment ``t`` therefore need ``3 n(t, d)`` requests between ``t`` and
-``d``; the budget has ``rate (d - t)`` of them, less what the daemon needs to find work at all: it may learn of a job
-``SEEN_AFTER`` its end, and looks at each project every so often (``LOOKS``). Going by the soonest deadline is optimal for
+minute in the budget. Saving a job takes its download, and before that, where it may be kept, one request that asks GitLab to
+keep it and one that reads it again to believe it. Those that expire no later than ``d`` and were released since some moment
+``t`` therefore need one or three requests each between ``t`` and ``d``; the budget has ``rate (d - t)`` of them, less what
+the daemon needs to find work at all: it may learn of a job ``SEEN_AFTER`` its end, looks at each project every so often
+(``LOOKS``), and asks now and then whether a refusal still holds (``PROBES``). Going by the soonest deadline is optimal for
 one resource (Liu and Layland, 1973, section 7; Dertouzos, 1974): if it misses ``d``, there is a ``t <= r`` for which the
-need is larger than what there is, and then no other order helps either, for each of the ``n`` is as pressing as this one.
+need is larger than what there is, and then no other order helps either, for each of them is as pressing as this one.
 
 In an outage of the storage nothing can be downloaded, in maintenance nothing can be kept, and some projects refuse every
 keep. A minute counts only if each of the ``n`` could be saved in it: in an outage those of projects that refuse cannot, and
@@ -58,7 +58,9 @@ NOTICED_AFTER = timedelta(minutes=35)
 #: Requests a minute for looking at one project: its lists of pipelines, children and jobs, at the shortest interval.
 LOOKS = 4 / 20
 #: Requests to save one job.
-COST = 3
+DOWNLOAD, KEEP = 1, 2
+#: Requests a minute to learn that a project refuses still: the call and a read, twice an hour each.
+PROBES = 3 * 2 * 2 / 60
 _HOURS = (4, 6, 8, 12, 24, 48, 96)
 _MANY = (2, 15, 30, 60, 100)
 _GAPS = (0, 5, 30, 90, 240)
@@ -167,7 +169,9 @@ def _too_many(one: _Released, since: datetime, released: Sequence[_Released], wo
     refusing = any(other.job.project.protected_refs for other in these)
     useful = world.useful(min(since + SEEN_AFTER, one.expires), one.expires, refusing=refusing)
     looks = LOOKS * world.projects * ((one.expires - since) / timedelta(minutes=1))
-    return COST * len(these) > world.setting.per_minute * (useful / timedelta(minutes=1)) - looks
+    need = sum(DOWNLOAD if other.job.project.protected_refs else DOWNLOAD + KEEP for other in these)
+    asked = PROBES * ((one.expires - since) / timedelta(minutes=1))
+    return need + asked > world.setting.per_minute * (useful / timedelta(minutes=1)) - looks
 
 
 def _suffer(world: World, spans: Sequence[Lived], now: datetime) -> None:

@@ -77,6 +77,7 @@ class VirtualDaemon:
     rules: Sequence[Rule]
     policy: EnginePolicy
     per_minute: int = 600_000
+    keep_share: float = 0.1
     off: timedelta = timedelta()
     attempts: int = 2
     lives: int = 0
@@ -144,6 +145,7 @@ class VirtualDaemon:
             base_url=self.world.url,
             token=EnvToken("TOKEN", environ={"TOKEN": TOKEN}),
             per_minute=self.per_minute,
+            keep_share=self.keep_share,
             attempts=self.attempts,
         )
         async with (
