@@ -40,7 +40,7 @@ format: $(READY) ## Format and apply safe fixes
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Measure, and write bench/RESULTS.md
+bench: $(READY) ## Measure, also beside curl, aria2c, wget and python-gitlab; write bench/RESULTS.md
 	@$(BIN)/python -m bench.run $(ARGS)
 
 build: $(READY) ## Wheel and sdist in dist/

@@ -1,4 +1,8 @@
-"""Measures a sync and writes bench/RESULTS.md: `make bench`, or `make bench ARGS="--size 2GiB"`."""
+"""Measures and writes bench/RESULTS.md: `make bench`, or `make bench ARGS="--size 2GiB"`.
+
+`--only` measures a part, and shows it without writing. The comparison with other tools needs nginx and the tools; as root it
+installs what is missing with apt-get, and says so.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,15 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
-import tempfile
 import urllib.request
 from pathlib import Path
 
-from bench.processes import Run, installed, measure, simulator
+from bench.ours import sync
+from bench.politeness import requests
+from bench.processes import Run, folder, measure, simulator
+from bench.side_by_side import CASES, side_by_side
 
 from artifact_sync import __version__
 
@@ -27,13 +34,30 @@ def main() -> None:
     parser.add_argument("--size", default="512MiB", help="of the one big archive")
     parser.add_argument("--listed", type=int, nargs="+", default=[20_000], help="jobs to list, for a row each")
     parser.add_argument("--rounds", type=int, default=3, help="of each measurement; the median counts")
+    parser.add_argument("--only", choices=("sync", "peers", "politeness"), help="measure this, and write nothing")
+    parser.add_argument("--peer-size", default="1GiB", help="of the one archive that is compared with other tools")
+    parser.add_argument("--peer-archives", type=int, default=5000, help="small archives that are compared")
+    parser.add_argument("--pairs", type=int, default=5, help="of runs, ours and theirs; the median counts")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=[], help="of --only peers; default: all")
     options = parser.parse_args()
-    rows = big(options.size, options.rounds)
-    for count in options.listed:
-        # A million takes minutes, and does not vary by what a median is for.
-        rows += listed(count, 1 if count > _MANY else options.rounds)
-    RESULTS.write_text(report(rows, " ".join(["python -m bench.run", *sys.argv[1:]])))
-    print(RESULTS.read_text())
+    # Servers and measured processes end, and their folders go, as they do for Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    sections = []
+    if options.only in {None, "sync"}:
+        rows = big(options.size, options.rounds)
+        for count in options.listed:
+            # A million takes minutes, and does not vary by what a median is for.
+            rows += listed(count, 1 if count > _MANY else options.rounds)
+        sections.append(report(rows, " ".join(["python -m bench.run", *sys.argv[1:]])))
+    if options.only in {None, "peers"}:
+        size, archives = options.peer_size, options.peer_archives
+        sections.append(side_by_side(size=size, archives=archives, rounds=options.pairs, only=options.cases))
+    if options.only in {None, "politeness"}:
+        sections.append(requests())
+    text = "\n".join(sections)
+    if options.only is None:
+        RESULTS.write_text(text)
+    print(text)
 
 
 def big(size: str, rounds: int) -> list[str]:
@@ -83,35 +107,11 @@ def listed(count: int, rounds: int) -> list[str]:
     ]
 
 
-def sync(gitlab: dict[str, str], here: Path) -> list[str]:
-    """The command of a complete pass into a folder. The budget is as high as it goes: GitLab's patience is not measured."""
-    configuration = here / "artifact-sync.yaml"
-    (here / "token").write_text(gitlab["token"])
-    configuration.write_text(
-        f"version: 1\ngitlab: {{url: '{gitlab['url']}', token: {{file: token}}, requests: {{per_minute: 100000}}}}\n"
-        "store: {path: mirror, min_free: 1MiB}\npoll: {backfill: all}\n"
-        f"rules:\n  - {{name: all, projects: ['{gitlab['project']}']}}\n"
-    )
-    return [installed(), "sync", "--strict", "--config", str(configuration)]
-
-
 def ask(url: str, what: str) -> dict[str, object]:
     """What the simulator tells of itself."""
     with urllib.request.urlopen(f"{url}/-/simulator/{what}") as answer:
         told: dict[str, object] = json.load(answer)
         return told
-
-
-class folder(tempfile.TemporaryDirectory[str]):  # noqa: N801 - used as a function
-    """A folder on a disk, not in memory, so that writing costs what it costs."""
-
-    def __init__(self) -> None:
-        place = Path(__file__).parents[1] / ".cache"
-        place.mkdir(exist_ok=True)
-        super().__init__(prefix="bench-", dir=place)
-
-    def __enter__(self) -> Path:  # type: ignore[override]  # a Path is what everybody here wants
-        return Path(super().__enter__())
 
 
 def median(runs: list[Run]) -> Run:
