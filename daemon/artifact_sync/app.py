@@ -69,7 +69,12 @@ async def build(settings: Settings, *, emit: Emit, moved: bool = False) -> Async
         state = await stack.enter_async_context(SqliteState.open(settings.state_path))
         await _own(state, settings, store.identity, moved=moved)
         remote = await stack.enter_async_context(Client(_options(settings), clock=clock))
-        policy = FetchPolicy(min_rate=settings.downloads.min_rate, min_free=min_free)
+        policy = FetchPolicy(
+            min_rate=settings.downloads.min_rate,
+            min_free=min_free,
+            segments=settings.downloads.segments,
+            segment_above=settings.downloads.segment_above,
+        )
         engine = Engine(
             remote=remote,
             store=store,

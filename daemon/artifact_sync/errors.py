@@ -34,6 +34,7 @@ __all__ = [
     "TooLarge",
     "Transient",
     "Unreachable",
+    "Unsupported",
     "UsageError",
 ]
 
@@ -148,6 +149,12 @@ class Refused(RemoteError):
     """Any other answer that repeating will not change: 4xx, a redirect that must not be followed, a wrong shape."""
 
     outcome = Outcome.REFUSED
+
+
+class Unsupported(RemoteError):
+    """This server does not have what was asked for, whatever is asked; another version of it may."""
+
+    outcome = Outcome.DISABLED
 
 
 class ContentError(ArtifactSyncError):

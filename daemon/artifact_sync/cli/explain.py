@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from artifact_sync import app
-from artifact_sync.cli.file_words import file_ways, files_not_there, files_words
+from artifact_sync.cli.file_words import contents_words, file_ways, files_not_there, files_words
 from artifact_sync.cli.jobs import job_argument, named_job
 from artifact_sync.cli.jsonl import dumps
 from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
@@ -89,6 +89,7 @@ def _lines(explanation: Explanation, now: datetime, *, verbose: bool) -> Iterato
     if not explanation.transfers:
         yield "  mirror: nothing of this job is here or was asked for"
     yield from (f"  files:  {words}" for words in files_words(explanation.transfers, _wanted(explanation)))
+    yield from (f"  content: {words}" for words in contents_words(explanation.transfers))
     for entry in explanation.keeps:
         yield f"  keep:   {keep_words(entry)}"
     for decision in explanation.decisions:

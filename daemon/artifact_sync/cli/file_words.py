@@ -1,15 +1,17 @@
-"""How single files of an archive are fetched, and which were asked for in vain."""
+"""How files of an archive are fetched, which were asked for in vain, and what became of one that was to be unpacked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from artifact_sync.cli.words import count
 from artifact_sync.core.model import Transfer
 from artifact_sync.core.selection import arrived
+from artifact_sync.core.unpacking import Contents
 from artifact_sync.core.ways import Choice, Known, ways
 from artifact_sync.ports import QueuedTransfer, TransferState
 
-__all__ = ["file_ways", "files_not_there", "files_words"]
+__all__ = ["contents_words", "file_ways", "files_not_there", "files_words", "reports_not_given"]
 
 
 def file_ways(transfer: Transfer) -> tuple[Choice, ...]:
@@ -28,7 +30,16 @@ def files_not_there(queued: QueuedTransfer) -> tuple[str, ...]:
         return ()
     items = queued.transfer.items
     here = arrived(items, queued.files)
-    return tuple(item.path or item.name for item in items if item.name not in here)
+    return tuple(item.path or item.name for item in items if item.name not in here and item.kind != "report")
+
+
+def reports_not_given(queued: QueuedTransfer) -> tuple[str, ...]:
+    """Types of the reports that a transfer was published without."""
+    if queued.state is not TransferState.PUBLISHED:
+        return ()
+    items = queued.transfer.items
+    here = arrived(items, queued.files)
+    return tuple(item.path or item.name for item in items if item.name not in here and item.kind == "report")
 
 
 def files_words(known: Iterable[QueuedTransfer], wanted: Iterable[Transfer]) -> Iterator[str]:
@@ -36,7 +47,23 @@ def files_words(known: Iterable[QueuedTransfer], wanted: Iterable[Transfer]) -> 
     for queued in known:
         if nothing := files_not_there(queued):
             yield f"the archive has none for {', '.join(nothing)}"
+        if withheld := reports_not_given(queued):
+            yield f"GitLab did not give out the report {', '.join(withheld)}"
     for choices in map(file_ways, wanted):
         if choices:
             first, *others = choices
             yield f"{first.way.value} ({first.reason})" + "".join(f"; else {choice.way.value}" for choice in others)
+
+
+def contents_words(known: Iterable[QueuedTransfer]) -> Iterator[str]:
+    """A line for each archive of which something is not unpacked."""
+    for queued in known:
+        for file in queued.files:
+            if file.contents is not None and (words := _left_out(file.contents)):
+                yield f"{file.name} {words}"
+
+
+def _left_out(contents: Contents) -> str:
+    if contents.rejected is not None:
+        return f"is not unpacked: {contents.rejected.reason} ({contents.rejected.rule})"
+    return f"has {count(contents.links, 'symbolic link')}, not made" if contents.links else ""

@@ -21,6 +21,8 @@ def notice(event: Mapping[str, Any]) -> str | None:
             text = f"the part {part} of a download cannot be continued and begins again: {error}"
         case {"event": "archive.untested", "job": job, "untested": untested, "members": members}:
             text = f"the archive of job #{job} is whole, but {untested} of its {members} members are packed in a way that cannot be tested"
+        case {"event": "archive.rejected", "job": job, "reason": reason}:
+            text = f"the archive of job #{job} is not unpacked: {reason}; it is published as a file"
         case _:
             return None
     return one_line(text)

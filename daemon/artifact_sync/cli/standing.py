@@ -27,8 +27,9 @@ def mirror_words(queued: QueuedTransfer, now: datetime) -> str:
     transfer = queued.transfer
     where = f"-> {transfer.dest} (rules {', '.join(transfer.rules)})"
     if queued.state is TransferState.PUBLISHED:
-        total = size(sum(file.size for file in queued.files))
-        return f"published {moment(queued.published_at)}, {count(len(queued.files), 'file')}, {total} {where}"
+        files = [file for file in queued.files if file.published]
+        total = size(sum(file.size for file in files))
+        return f"published {moment(queued.published_at)}, {count(len(files), 'file')}, {total} {where}"
     facts = [str(queued.state)]
     if queued.published_at is not None:
         facts.append(f"published before, {moment(queued.published_at)}")

@@ -13,6 +13,7 @@ from artifact_sync.cli.jsonl import dumps
 from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
 from artifact_sync.cli.process import finish, supervise
 from artifact_sync.cli.words import ago, count, moment, size, span
+from artifact_sync.errors import Outcome
 from artifact_sync.ports import KeepEntry, Progress, QueuedTransfer, Summary, TransferState
 
 __all__ = ["command"]
@@ -68,6 +69,10 @@ def _counted(counts: Mapping[str, int]) -> Iterator[str]:
         purposes = ", ".join(f"{number:,} {purpose}" for purpose, number in requests.items())
         answers = f"{sum(unchanged.values()):,} unchanged, {sum(throttled.values()):,} refused with 429"
         yield f"requests:  {sum(requests.values()):,} so far: {purposes}; {answers}"
+    ended = {outcome: counts.get(f"outcome.{outcome}", 0) for outcome in Outcome}
+    if any(ended.values()):
+        words = ", ".join(f"{number:,} {outcome}" for outcome, number in ended.items() if number)
+        yield f"outcomes:  {words}"
     if audits := counts.get("audit.projects", 0):
         missing = counts.get("audit.missing", 0)
         yield f"audits:    {count(audits, 'project')}, {count(counts['audit.jobs'], 'job')}: {missing:,} had been missed"

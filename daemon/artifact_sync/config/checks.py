@@ -134,6 +134,10 @@ def _rule(rule: RuleSection, path: KeyPath, *, has_keep_token: bool) -> Iterator
             "write archive: true, files or trace: true",
             because=tuple((*path, "fetch", n) for n in names),
         )
+    if publish.extract and not fetch.archive:
+        what = "an archive that is not fetched cannot be unpacked"
+        cure = "write fetch.archive: true, or remove extract"
+        yield _found((*path, "publish", "extract"), what, cure, because=((*path, "fetch", "archive"),))
     for name in ("path", "latest"):
         template = getattr(publish, name)
         if template and "{version" in template and when.semver is None:

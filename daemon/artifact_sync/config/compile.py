@@ -8,8 +8,11 @@ from artifact_sync.core.model import FINISHED_STATUSES, RefType
 from artifact_sync.core.paths import Template
 from artifact_sync.core.patterns import PatternList
 from artifact_sync.core.semver import SemverRange
+from artifact_sync.core.unpacking import Unpack
 
 __all__ = ["compile_rule"]
+
+_UNPACK = {False: Unpack.NO, True: Unpack.ALSO, "only": Unpack.ONLY}
 
 
 def compile_rule(rule: RuleSection) -> rules.Rule:
@@ -21,10 +24,11 @@ def compile_rule(rule: RuleSection) -> rules.Rule:
         fetch=rules.Fetch(
             archive=rule.fetch.archive,
             files=rule.fetch.files,
+            reports=rule.fetch.reports,
             trace=rule.fetch.trace,
             max_size=rule.fetch.max_size,
         ),
-        publish=rules.Publish(path=Template.parse(rule.publish.path)),
+        publish=rules.Publish(path=Template.parse(rule.publish.path), unpack=_UNPACK[rule.publish.extract]),
         keep=rules.Keep(policy=rules.KeepPolicy(rule.keep.policy), lead=rule.keep.lead),
         priority=rule.priority,
     )

@@ -121,9 +121,20 @@ def _artifact_path(value: object) -> str:
     return value
 
 
+#: Types of artifacts that are no reports, the last of which the API gives to nobody (DOWNLOADABLE_TYPES of
+#: app/models/concerns/enums/ci/job_artifact.rb).
+_NO_REPORTS = {
+    "archive": "write archive: true instead",
+    "trace": "write trace: true instead",
+    "metadata": "remove it: GitLab gives it to nobody",
+}
+
+
 def _word(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch("[a-z][a-z0-9_]{0,63}", value):
         raise Wrong("not the name of a report type", "write a type such as junit or cyclonedx")
+    if value in _NO_REPORTS:
+        raise Wrong("no report", _NO_REPORTS[value])
     return value
 
 

@@ -68,12 +68,13 @@ def items_of(files: Sequence[str]) -> tuple[Item, ...]:
 
 
 def united(items: Iterable[Item]) -> tuple[Item, ...]:
-    """Each item once: of two with one name the later, optional only where both are."""
+    """Each item once: of two with one name the later, optional only where both are, and unpacked so that both have theirs."""
     union: dict[str, Item] = {}
     for item in items:
-        earlier = union.get(item.name)
-        required = earlier is not None and item.optional and not earlier.optional
-        union[item.name] = replace(item, optional=False) if required else item
+        earlier = union.get(item.name, item)
+        union[item.name] = replace(
+            item, optional=item.optional and earlier.optional, unpack=item.unpack.united(earlier.unpack)
+        )
     return tuple(union.values())
 
 

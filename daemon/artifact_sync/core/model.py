@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from msgspec import NODEFAULT, Meta, Struct, field
 from msgspec.structs import force_setattr
 
+from artifact_sync.core.unpacking import Contents, Unpack
+
 __all__ = [
     "FINISHED_STATUSES",
     "YEARS",
@@ -267,7 +269,7 @@ class Candidate:
     via: Project | None = None
 
 
-ItemKind = Literal["archive", "file", "files", "trace"]
+ItemKind = Literal["archive", "file", "files", "report", "trace"]
 
 
 class Item(Struct, frozen=True, kw_only=True):
@@ -277,7 +279,7 @@ class Item(Struct, frozen=True, kw_only=True):
     #: Name inside the publication, POSIX, components already encoded: ``artifacts.zip``, ``files/a/b.txt``, ``job.log``. Of
     #: ``files``, which becomes any number of such files, a name that none of them can have.
     name: str
-    #: Path inside the archive, for ``file``; a pattern over such paths, for ``files``.
+    #: Path inside the archive, for ``file``; a pattern over such paths, for ``files``; the file type, for ``report``.
     path: str | None = None
     #: Bytes as GitLab announced them; None where it announces none.
     size: int | None = None
@@ -285,6 +287,10 @@ class Item(Struct, frozen=True, kw_only=True):
     optional: bool = False
     #: Patterns over the paths that are not meant, for ``files``.
     excluded: tuple[str, ...] = ()
+    #: ``raw``, ``gzip`` or ``zip`` as GitLab lists it, for ``report``; None where it says none.
+    file_format: str | None = None
+    #: Whether its files are published, for ``archive``; they are named ``content/<path>``.
+    unpack: Unpack = Unpack.NO
 
     @property
     def may_be_nothing(self) -> bool:
@@ -315,7 +321,7 @@ class StagedFile(Struct, frozen=True, kw_only=True):
     """A downloaded, verified and fsynced item, waiting in staging to be published."""
 
     name: str
-    #: File name inside ``.staging/``.
+    #: File name inside ``.staging/``; of an unpacked file its path there, POSIX.
     part: str
     sha256: str
     #: Bytes.
@@ -325,6 +331,12 @@ class StagedFile(Struct, frozen=True, kw_only=True):
     source: str = ""
     #: Path inside the archive, of a file out of one.
     path: str | None = None
+    #: Whether its owner may execute it.
+    executable: bool = False
+    #: Whether it becomes visible: an archive does not where its files are published instead.
+    published: bool = True
+    #: What became of it, for an archive that was to be unpacked.
+    contents: Contents | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from artifact_sync.core.deadlines import keep_due
 from artifact_sync.core.file_patterns import items_of, united
 from artifact_sync.core.model import Candidate, Item, KeepDue, Transfer
 from artifact_sync.core.paths import fields_of
-from artifact_sync.core.rules import Decision, Fetch, KeepPolicy, Rule
+from artifact_sync.core.rules import Decision, KeepPolicy, Rule
 
 __all__ = ["keeps", "lacks", "plan"]
 
@@ -18,7 +18,7 @@ def plan(candidate: Candidate, decisions: Sequence[Decision], *, backfill: bool 
     """One transfer for each destination that the selecting rules render.
 
     Rules that render the same one share it: the union of their items, each once. A rule that wants what the job does
-    not list (no archive) adds nothing, and a transfer of nothing is not made.
+    not list (no archive, no such report) adds nothing, and a transfer of nothing is not made.
     """
     by_dest: dict[str, list[Rule]] = {}
     for decision in decisions:
@@ -31,14 +31,20 @@ def plan(candidate: Candidate, decisions: Sequence[Decision], *, backfill: bool 
 
 def lacks(candidate: Candidate, decisions: Iterable[Decision]) -> bool:
     """Whether a selecting rule wants something that the job does not list."""
-    if candidate.job.archive is not None:
-        return False
-    return any(d.selected and (d.rule.fetch.archive or d.rule.fetch.files) for d in decisions)
+    listed = {artifact.file_type for artifact in candidate.job.artifacts or ()}
+    return any(d.selected and not _types(d.rule) <= listed for d in decisions)
+
+
+def _types(rule: Rule) -> frozenset[str]:
+    """Types of artifacts that a rule wants, and that come when they are listed. A log is given out before that."""
+    fetch = rule.fetch
+    archive = {"archive"} if fetch.archive or fetch.files else set()
+    return frozenset({*archive, *fetch.reports})
 
 
 def _transfer(candidate: Candidate, dest: str, rules: Sequence[Rule], *, backfill: bool) -> Transfer:
     job = candidate.job
-    useful = [(rule, items) for rule in rules if (items := _items(candidate, rule.fetch))]
+    useful = [(rule, items) for rule in rules if (items := _items(candidate, rule))]
     sizes = [rule.fetch.max_size for rule, _ in useful if rule.fetch.max_size is not None]
     return Transfer(
         project_id=candidate.project.id,
@@ -54,15 +60,22 @@ def _transfer(candidate: Candidate, dest: str, rules: Sequence[Rule], *, backfil
     )
 
 
-def _items(candidate: Candidate, fetch: Fetch) -> tuple[Item, ...]:
+def _items(candidate: Candidate, rule: Rule) -> tuple[Item, ...]:
+    fetch = rule.fetch
     archive = candidate.job.archive
     items: list[Item] = []
     if archive is not None:
         if fetch.archive:
-            items.append(Item(kind="archive", name="artifacts.zip", size=archive.size))
+            items.append(Item(kind="archive", name="artifacts.zip", size=archive.size, unpack=rule.publish.unpack))
         items += items_of(fetch.files)
+    listed = {artifact.file_type: artifact for artifact in candidate.job.artifacts or ()}
+    for kind in fetch.reports:
+        if (report := listed.get(kind)) is not None:
+            name = f"reports/{kind}"
+            items.append(Item(kind="report", name=name, path=kind, size=report.size, file_format=report.file_format))
+    trace = listed.get("trace")
     if fetch.trace:
-        items.append(Item(kind="trace", name="job.log"))
+        items.append(Item(kind="trace", name="job.log", size=trace.size if trace is not None else None))
     return tuple(items)
 
 

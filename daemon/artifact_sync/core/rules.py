@@ -11,6 +11,7 @@ from artifact_sync.core.conditions import UNSETTLED, Facts, Verdict, When
 from artifact_sync.core.model import Candidate
 from artifact_sync.core.paths import Template
 from artifact_sync.core.selectors import ProjectSelectors
+from artifact_sync.core.unpacking import Unpack
 
 __all__ = [
     "Decision",
@@ -33,6 +34,8 @@ class Fetch:
     archive: bool = True
     #: Exact paths inside the archive and patterns over them, as ``core.file_patterns`` reads them.
     files: tuple[str, ...] = ()
+    #: File types as GitLab lists them among a job's artifacts.
+    reports: tuple[str, ...] = ()
     trace: bool = False
     #: Bytes; larger transfers are refused.
     max_size: int | None = None
@@ -43,6 +46,7 @@ class Publish:
     """Where a publication goes."""
 
     path: Template = field(default_factory=lambda: Template.parse("{project}/{ref}/{job}/{job_id}"))
+    unpack: Unpack = Unpack.NO
 
 
 class KeepPolicy(StrEnum):

@@ -14,10 +14,14 @@ from typing import Generic, Protocol, TypeVar
 from artifact_sync.core.model import Item, StagedFile
 from artifact_sync.core.paths import encode_path
 from artifact_sync.core.patterns import PatternList
+from artifact_sync.core.unpacking import Unpack
 
 __all__ = ["Chosen", "Entry", "Selection", "arrived", "owed", "select"]
 
 T = TypeVar("T")
+
+#: Where single files are published; what an archive is unpacked into has paths inside it as well.
+_FILES = "files/"
 
 
 class Entry(Protocol):
@@ -97,7 +101,7 @@ def select(items: Sequence[Item], listed: Iterable[T], *, entry: Callable[[T], E
         elif not takers:
             continue
         matched |= takers
-        chosen.append(Chosen(name=f"files/{encode_path(path)}", path=path, size=about.size, listed=each))
+        chosen.append(Chosen(name=f"{_FILES}{encode_path(path)}", path=path, size=about.size, listed=each))
     return Selection(
         chosen=tuple(chosen),
         missing=tuple(path for path, item in exact.items() if path not in seen and not item.optional),
@@ -110,8 +114,8 @@ def select(items: Sequence[Item], listed: Iterable[T], *, entry: Callable[[T], E
 def arrived(items: Iterable[Item], files: Iterable[StagedFile]) -> frozenset[str]:
     """Names of the items of which something is among the files."""
     there = tuple(files)
-    names = {file.name for file in there}
-    return frozenset(item.name for item in items if item.name in names or any(_brought(item, there)))
+    named = {file.name: file for file in there}
+    return frozenset(item.name for item in items if _here(item, named.get(item.name)) or any(_brought(item, there)))
 
 
 def owed(items: Iterable[Item], files: Iterable[StagedFile], *, asked: Iterable[Item] = ()) -> tuple[Item, ...]:
@@ -127,10 +131,20 @@ def owed(items: Iterable[Item], files: Iterable[StagedFile], *, asked: Iterable[
     )
 
 
+def _here(item: Item, file: StagedFile | None) -> bool:
+    """Also whether an archive was, or could not be, unpacked, and whether it stands there itself where it is wanted."""
+    if file is None:
+        return False
+    shown = file.published or item.unpack is Unpack.ONLY
+    return shown and (file.contents is not None or item.unpack is Unpack.NO)
+
+
 def _brought(item: Item, files: Iterable[StagedFile]) -> Iterator[bool]:
     if item.kind == "files":
         patterns = _patterns(item)
-        yield from (patterns.judge(file.path)[0] for file in files if file.path is not None)
+        yield from (
+            patterns.judge(file.path)[0] for file in files if file.path is not None and file.name.startswith(_FILES)
+        )
 
 
 def _patterns(item: Item) -> PatternList:

@@ -10,12 +10,40 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-__all__ = ["Refused", "Rejected", "Rule", "SkippedLink", "UnpackLimits", "Unpacked", "UnpackedFile"]
+__all__ = [
+    "CONTENT",
+    "Contents",
+    "Refused",
+    "Rejected",
+    "Rule",
+    "SkippedLink",
+    "Unpack",
+    "UnpackLimits",
+    "Unpacked",
+    "UnpackedFile",
+]
+
+#: The folder of a publication that an archive is unpacked into.
+CONTENT = "content"
 
 _GIB = 1 << 30
 _MIB = 1 << 20
 #: Characters of an archive's own words in a reason; a name may have 65,535.
 _SHOWN = 300
+#: Links of one archive that are recorded. A hostile one may have 100,000, each with 4 KiB of target.
+_LISTED = 1000
+
+
+class Unpack(StrEnum):
+    """What is published of an archive: the file, the files in it beside it, or these instead of it."""
+
+    NO = "no"
+    ALSO = "also"
+    ONLY = "only"
+
+    def united(self, other: Unpack) -> Unpack:
+        """What satisfies both: where they differ, the archive and its files."""
+        return self if self is other else Unpack.ALSO
 
 
 class Rule(StrEnum):
@@ -130,3 +158,21 @@ class Unpacked(Struct, frozen=True, kw_only=True):
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
+
+
+class Contents(Struct, frozen=True, kw_only=True):
+    """What became of an archive that was to be unpacked, as it is kept with the publication."""
+
+    #: Why it was not; then it is published as the file that it is.
+    rejected: Rejected | None = None
+    #: Symbolic links that it has, which were not made.
+    links: int = 0
+    #: The first of them.
+    skipped: tuple[SkippedLink, ...] = ()
+
+    @classmethod
+    def of(cls, verdict: Unpacked | Rejected) -> Contents:
+        """To be kept of it."""
+        if isinstance(verdict, Rejected):
+            return cls(rejected=verdict)
+        return cls(links=len(verdict.skipped), skipped=verdict.skipped[:_LISTED])

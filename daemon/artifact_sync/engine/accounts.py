@@ -1,4 +1,4 @@
-"""What was asked of GitLab, added up in the state: a person sees it in `status`, also after a restart."""
+"""What was asked of GitLab and what became of it, added up in the state: a person sees it in `status`, also after a restart."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 
 import anyio
 
+from artifact_sync.core.events import Event, TransferEnded
 from artifact_sync.engine.means import Means
 
 __all__ = ["Accounts"]
@@ -14,13 +15,24 @@ _EVERY = 60.0
 
 
 class Accounts:
-    """Requests by purpose (``requests.poll``), and how many of them were answered with 304 and with 429."""
+    """Requests by purpose (``requests.poll``), how many of them were answered with 304 and with 429, and how transfers ended.
+
+    Every end of an attempt counts under the outcome's name (``outcome.corrupt``).
+    """
 
     def __init__(self, means: Means) -> None:
         self._remote = means.remote
         self._state = means.state
         self._clock = means.clock
+        self._emit = means.emit
+        self._outcomes: Counter[str] = Counter()
         self._settled: Counter[str] = Counter()
+
+    def counting(self, event: Event) -> None:
+        """Count it if it is the end of a transfer's attempt, and tell it on."""
+        if isinstance(event, TransferEnded):
+            self._outcomes[f"outcome.{event.outcome}"] += 1
+        self._emit(event)
 
     async def run(self) -> None:
         """Settle every minute, and when cancelled. Raises StateError, NoSpace."""
@@ -33,7 +45,7 @@ class Accounts:
                 await self.settle()
 
     async def settle(self) -> None:
-        """Write down what was asked since the last time. Raises StateError, NoSpace."""
+        """Write down what came since the last time. Raises StateError, NoSpace."""
         kinds = {
             "requests": self._remote.requests,
             "unchanged": self._remote.unchanged,
@@ -46,6 +58,7 @@ class Accounts:
                 for priority, number in by_priority.items()
             }
         )
+        counts += self._outcomes
         if grown := counts - self._settled:
             await self._state.count(grown)
             self._settled = counts

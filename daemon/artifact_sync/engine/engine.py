@@ -93,18 +93,18 @@ class Engine:
         self._rules = rules
         self._policy = policy
         self._emit = emit
+        self._accounts = Accounts(means)
         self._workers = Workers(
             queue=queue,
             store=store,
             fetcher=fetcher,
             clock=clock,
             policy=policy,
-            emit=emit,
+            emit=self._accounts.counting,
             probe=self._credential_refused,
         )
         self._keeper = Keeper(means)
         self._discovery = Discovery(means)
-        self._accounts = Accounts(means)
         self._met: set[int] = set()
         self._followed: dict[int, _Followed] = {}
         self._in_trouble: set[str] = set()

@@ -38,7 +38,10 @@ class Planned:
         if self.known is None or self.known.state is TransferState.LOST or self.known.published_at is None:
             return self.transfer.items
         asked = self.known.transfer.items if self.known.state is TransferState.PUBLISHED else ()
-        return owed(self.transfer.items, self.known.files, asked=asked)
+        missing = owed(self.transfer.items, self.known.files, asked=asked)
+        # A report that the server did not give is no reason for a pass to come back.
+        left_out = {item.name for item in asked if item.kind == "report"}
+        return tuple(item for item in missing if item.name not in left_out)
 
     @property
     def size(self) -> int | None:

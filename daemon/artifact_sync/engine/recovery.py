@@ -33,8 +33,9 @@ async def recover(*, store: Store, state: State, queue: Queue, clock: Clock) -> 
 
 
 def _transfer_of(part: str) -> int | None:
-    identity = part.partition("-")[0]
-    return int(identity) if identity.isdigit() else None
+    """Of a part that can be resumed; what an archive was unpacked into cannot."""
+    identity, _, kind = part.partition("-")
+    return int(identity) if identity.isdigit() and kind.endswith(".part") else None
 
 
 async def _republished(queued: QueuedTransfer, store: Store, queue: Queue, clock: Clock) -> bool:

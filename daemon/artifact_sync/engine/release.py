@@ -64,10 +64,16 @@ class Standing:
         archive = self.job.archive
         if archive is None:
             return
-        ours = {file.size for copy in self.copies for file in copy.queued.files if file.name in _archives(copy.queued)}
+        ours = {
+            file.size
+            for copy in self.copies
+            for file in copy.queued.files
+            if file.published and file.name in _archives(copy.queued)
+        }
         if not ours:
             hint = (
-                "Nothing was deleted: GitLab would delete the whole archive. Let a rule fetch it (fetch.archive: true)."
+                "Nothing was deleted: GitLab would delete the whole archive. Let a rule fetch and publish it "
+                "(fetch.archive: true, publish.extract not only)."
             )
             raise NotMirrored(f"only single files of {name} are mirrored, not its archive", hint=hint)
         if archive.size is not None and archive.size not in ours:

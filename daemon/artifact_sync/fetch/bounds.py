@@ -24,13 +24,18 @@ class Bounds:
 
     def check(self, size: int) -> None:
         """Raise TooLarge or Corrupt when ``size`` bytes, received or promised, are too many."""
+        # First: more than was announced is this answer's fault alone, and may pass.
+        if self.announced is not None and size > self.announced:
+            raise self._other(f"{size} or more")
         if self.max_size is not None and size > self.max_size:
             raise TooLarge(
                 f"{size} bytes or more, the rule's max_size is {self.max_size}",
                 hint="Raise fetch.max_size of the rule if this is wanted.",
             )
-        if self.announced is not None and size > self.announced:
-            raise self._other(f"{size} or more")
+
+    def most(self, promised: int) -> int:
+        """Of so many bytes promised, those that can come to lie on the disk."""
+        return min(size for size in (promised, self.announced, self.max_size) if size is not None)
 
     def check_whole(self, size: int) -> None:
         """Raise TooLarge or Corrupt unless ``size``, of the whole item, is as announced."""

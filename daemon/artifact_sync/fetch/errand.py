@@ -47,6 +47,11 @@ class Haul:
         self.files.append(file)
         self._parts.append(part)
 
+    def replace(self, earlier: StagedFile, *files: StagedFile) -> None:
+        """Put these in the place of a file. Nothing more is brought or cut then: they have no parts that can be continued."""
+        at = self.files.index(earlier)
+        self.files[at : at + 1] = files
+
     async def cut(self, length: int) -> None:
         """Remove what came behind the first ``length`` files."""
         while len(self.files) > length:

@@ -14,10 +14,11 @@ from artifact_sync.core.archive import Member, in_file_order
 from artifact_sync.core.archive_end import TAIL, End, locate
 from artifact_sync.core.archive_inflate import Unpacking
 from artifact_sync.core.archive_local import DESCRIPTOR, HEADER, check_name, descriptor_length, lengths
+from artifact_sync.core.gzip_stream import GzipStream
 from artifact_sync.errors import Corrupt
 from artifact_sync.fetch.sniff import HEAD, require_zip
 
-__all__ = ["ArchiveReport", "Stopped", "prove"]
+__all__ = ["ArchiveReport", "Stopped", "prove", "prove_gzip"]
 
 _READ = 256 * 1024
 #: Bytes unpacked of one archive, and that many times its size if it is more: half a minute of one core.
@@ -72,6 +73,27 @@ def prove(file: BinaryIO, size: int, stopped: Callable[[], bool]) -> ArchiveRepo
         count += 1
         untested += not tested
     return ArchiveReport(members=count, untested=untested)
+
+
+def prove_gzip(file: BinaryIO, size: int, stopped: Callable[[], bool]) -> bool:
+    """Inflate a gzip file of ``size`` bytes; whether all of it, within the budget that an archive has as well.
+
+    Raises Corrupt, and Stopped soon after ``stopped()`` holds.
+    """
+    left = max(_BUDGET, _BUDGET_TIMES * size)
+    stream = GzipStream()
+    while block := file.read(_READ):
+        for unpacked in stream.feed(block):
+            left -= unpacked
+            if stopped():
+                raise Stopped
+            if left < 0:
+                return False
+    for unpacked in stream.end():
+        left -= unpacked
+        if stopped():
+            raise Stopped
+    return left >= 0
 
 
 def _member(file: BinaryIO, member: Member, end: End, stopped: Callable[[], bool] | None) -> int:

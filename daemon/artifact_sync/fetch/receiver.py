@@ -9,16 +9,18 @@ import anyio
 import structlog
 
 from artifact_sync.core.model import Item, StagedFile
-from artifact_sync.errors import Corrupt, Transient
+from artifact_sync.core.unpacking import Rejected, Unpacked
+from artifact_sync.errors import Corrupt
 from artifact_sync.fetch.bounds import Bounds
-from artifact_sync.fetch.download import Arrival, Download
+from artifact_sync.fetch.download import Download
 from artifact_sync.fetch.echo import address, etag_to_keep
+from artifact_sync.fetch.logs import require_complete
 from artifact_sync.fetch.policy import FetchPolicy
 from artifact_sync.fetch.progress import ProgressReport
 from artifact_sync.fetch.resume import ResumablePart, opened
 from artifact_sync.fetch.space import DiskReserve
 from artifact_sync.fetch.stream import Reception
-from artifact_sync.fetch.verify import verify_archive
+from artifact_sync.fetch.verify import verify_archive, verify_gzip
 from artifact_sync.ports import Body, Clock, QueuedTransfer, Remote, Source, State, Store
 
 __all__ = ["Receiver"]
@@ -65,9 +67,25 @@ class Receiver:
             report=report,
             source=Source(project_id=transfer.project_id, job_id=transfer.job.id, item=item),
             bounds=Bounds.of(item, max_size),
+            archive=transfer.job.archive,
         )
         arrival = await download.run(into)
-        await self._verify(queued, item, into, arrival)
+        await self._verify(queued, item, into)
+        if item.kind == "trace":
+
+            async def again() -> None:
+                await download.run(into)
+
+            asked = f"GET {arrival.source}"
+            await require_complete(
+                item,
+                transfer.job,
+                into.part,
+                now=self.clock.now(),
+                asked=asked,
+                again=again,
+                limiter=self.verifiers,
+            )
         sha256, size = await into.finish()
         if item.kind == "archive":
             _compare(arrival.etag, sha256)
@@ -102,28 +120,22 @@ class Receiver:
         source = address(body.source)
         return StagedFile(name=item.name, part=into.part.name, sha256=sha256, size=size, source=source, path=item.path)
 
-    async def _verify(self, queued: QueuedTransfer, item: Item, into: ResumablePart, arrival: Arrival) -> None:
+    async def unpack_whole(self, part: str, *, into: str) -> Unpacked | Rejected:
+        """As ``Store.unpack``, within the space that downloads leave."""
+        async with self.verifiers:
+            return await self._store.unpack(part, into=into, available=await self._reserve.spare())
+
+    async def _verify(self, queued: QueuedTransfer, item: Item, into: ResumablePart) -> None:
         part = into.part
-        if item.kind == "archive" and part.size:
+        if item.kind == "report" and item.file_format == "gzip" and not await verify_gzip(part, limiter=self.verifiers):
+            log.warning("report.untested", job=queued.transfer.job.id, report=item.path)
+        if (item.kind == "archive" or item.file_format == "zip") and part.size:
             proved = await verify_archive(part, limiter=self.verifiers)
             log.debug("archive.verified", part=part.name, members=proved.members, untested=proved.untested)
             if proved.untested:
                 log.warning(
                     "archive.untested", job=queued.transfer.job.id, members=proved.members, untested=proved.untested
                 )
-        if item.kind == "trace" and not part.size:
-            _require_no_log(queued, arrival)
-
-
-def _require_no_log(queued: QueuedTransfer, arrival: Arrival) -> None:
-    """GitLab answers 200 with nothing where there is no log, and also while it cannot read the one it has."""
-    listed = next((a.size for a in queued.transfer.job.artifacts or () if a.file_type == "trace"), None)
-    if listed:
-        raise Transient(
-            f"GET {arrival.source}",
-            f"an empty log, though the job lists one of {listed} bytes",
-            hint="GitLab may be moving the log to its storage; it is tried again later.",
-        )
 
 
 def _compare(etag: str | None, sha256: str) -> None:

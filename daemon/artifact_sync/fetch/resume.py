@@ -79,10 +79,25 @@ class ResumablePart:
         self._durable = 0
         self.entity = entity
 
-    async def append(self, batch: bytes) -> None:
+    @property
+    def size(self) -> int:
+        """Bytes from the start on, without a gap."""
+        return self.part.size
+
+    async def append(self, *batch: bytes) -> None:
         """As ``Part.append``."""
         with self._in_doubt():
-            await self.part.append(batch)
+            await self.part.append(*batch)
+
+    async def place(self, offset: int, *batch: bytes) -> None:
+        """As ``Part.place``."""
+        with self._in_doubt():
+            await self.part.place(offset, *batch)
+
+    async def adopt(self, size: int) -> None:
+        """As ``Part.adopt``."""
+        with self._in_doubt():
+            await self.part.adopt(size)
 
     async def save(self) -> None:
         """Make what was written durable and remember it. Only for a ``lasting`` part."""

@@ -10,10 +10,11 @@ from pathlib import PurePosixPath
 
 from artifact_sync.errors import Corrupt, NotAnArchive
 
-__all__ = ["HEAD", "refuse_page", "require_zip"]
+__all__ = ["HEAD", "is_zip", "refuse_page", "require_gzip", "require_zip"]
 
 #: First bytes looked at.
 HEAD = 512
+_GZIP = b"\x1f\x8b"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _PAGE = (b"<!doctype html", b"<html")
 _PAGE_SUFFIXES = {".htm", ".html", ".shtml", ".xhtml", ".xht"}
@@ -35,7 +36,7 @@ _TYPES = {
 }
 #: (first bytes in lower case, what it is, what to do)
 _KNOWN = (
-    ((b"\x1f\x8b",), "gzip data", _OTHER_FORMAT),
+    ((_GZIP,), "gzip data", _OTHER_FORMAT),
     ((b"\x28\xb5\x2f\xfd",), "zstandard data", _OTHER_FORMAT),
     ((b"\xfd7zxz\x00",), "xz data", _OTHER_FORMAT),
     ((b"pk\x07\x08",), "a part of a split zip", _OTHER_FORMAT),
@@ -54,12 +55,22 @@ def require_zip(head: bytes, *, content_type: str = "") -> None:
 
     None of the text itself is shown: a proxy's page or an echo service may repeat the request with its token.
     """
-    if head.startswith(_ZIP):
+    if is_zip(head):
         return
     kind, hint = _what(head)
-    media_type = content_type.partition(";")[0].strip().lower()
-    typed = f" (Content-Type {media_type})" if media_type in _TYPES else ""
-    raise NotAnArchive(f"expected a zip archive, got {kind}{typed}", hint=hint)
+    raise NotAnArchive(f"expected a zip archive, got {kind}{_typed(content_type)}", hint=hint)
+
+
+def is_zip(head: bytes) -> bool:
+    """Whether these first bytes begin a zip."""
+    return head.startswith(_ZIP)
+
+
+def require_gzip(head: bytes, *, content_type: str = "", path: str) -> None:
+    """Raise Corrupt, saying what came, unless ``head`` begins a gzip file."""
+    if not head.startswith(_GZIP):
+        kind, hint = _what(head)
+        raise Corrupt(f"expected gzip data for {path}, got {kind}{_typed(content_type)}", hint=hint)
 
 
 def refuse_page(head: bytes, *, content_type: str, path: str) -> None:
@@ -74,6 +85,11 @@ def refuse_page(head: bytes, *, content_type: str, path: str) -> None:
         raise Corrupt(f"expected {path}, got {kind} (Content-Type text/html)", hint=hint)
 
 
+def _typed(content_type: str) -> str:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return f" (Content-Type {media_type})" if media_type in _TYPES else ""
+
+
 def _what(head: bytes) -> tuple[str, str]:
     """(what it is, what to do)."""
     if not head:
@@ -84,4 +100,7 @@ def _what(head: bytes) -> tuple[str, str]:
     for begins, kind, hint in _KNOWN:
         if text.startswith(begins):
             return kind, hint
-    return ("plain text" if _TEXT.issuperset(head) else "data of another format"), _CHANGED
+    if _TEXT.issuperset(head):
+        return "plain text", _CHANGED
+    # Four bytes tell a format, and are too few to give away a token.
+    return f"data of another format (it begins with {head[:4].hex(' ')})", _CHANGED

@@ -46,6 +46,10 @@ class DiskReserve:
         """Raise DoesNotFit or NoSpace when what is promised would leave less than the reserve."""
         await self._spare(0)
 
+    async def spare(self) -> int:
+        """Bytes that nobody was promised. Raises as ``check``."""
+        return await self._spare(0)
+
     async def extend(self, claim: Claim, size: int) -> None:
         """Promise at least ``size`` more bytes. Raises as ``claim``."""
         async with self._turn:

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from artifact_sync.errors import ArtifactSyncError, Corrupt, TooLarge, Transient
 from artifact_sync.fetch.bounds import Bounds
+from artifact_sync.fetch.checkpoints import Checkpoints, Saved
 from artifact_sync.fetch.echo import address
+from artifact_sync.fetch.failures import FirstFailure
 from artifact_sync.fetch.policy import FetchPolicy
 from artifact_sync.fetch.rate import RateFloor
-from artifact_sync.fetch.resume import ResumablePart
 from artifact_sync.fetch.sniff import HEAD
 from artifact_sync.fetch.space import Claim
 from artifact_sync.ports import Body, Clock
 
-__all__ = ["Reception", "closing"]
+__all__ = ["Reception", "Sink", "closing"]
+
+
+class Sink(Saved, Protocol):
+    """Where a body's bytes go."""
+
+    @property
+    def size(self) -> int:
+        """Where in the whole file the next byte goes."""
+
+    async def append(self, *batch: bytes) -> None:
+        """Write one batch of chunks."""
 
 
 @asynccontextmanager
@@ -37,7 +50,7 @@ class Reception:
     """Brings one body into one part. Used once."""
 
     body: Body
-    into: ResumablePart
+    into: Sink
     clock: Clock
     policy: FetchPolicy
     claim: Claim
@@ -46,28 +59,30 @@ class Reception:
     inspect: Callable[[bytes], None] | None
     #: Told how many bytes the part has, or will have in a moment.
     report: Callable[[int], None]
+    #: Asked after each chunk, with its size, the seconds it was waited for, and how much the part has: whether to stop here.
+    leave: Callable[[int, float, int], Awaitable[bool]] | None = None
     _batch: list[bytes] = field(default_factory=list)
     _held: int = 0
-    _failure: ArtifactSyncError | None = None
 
     async def run(self) -> None:
         """Receive to the end. What came before a broken connection is in the part when this raises.
 
         Raises Transient, Corrupt, NotAnArchive, TooLarge, NoSpace, StoreDamaged, StateError.
         """
-        send, receive = anyio.create_memory_object_stream[bytes](0)
+        send, receive = anyio.create_memory_object_stream[tuple[bytes, ...]](0)
         async with anyio.create_task_group() as group, send:
-            group.start_soon(self._write, receive, group.cancel_scope)
+            failure = FirstFailure(group.cancel_scope)
+            every = self.policy.checkpoint_of(self.body.total)
+            checkpoints = Checkpoints(self.into, every=every, group=group, failure=failure)
+            group.start_soon(self._write, receive, checkpoints, failure)
             try:
                 await self._read(send)
             except ArtifactSyncError as error:
-                self._failure = error
-        # Kept until here: a task group would wrap it, and the writer had to finish first.
-        if self._failure is not None:
-            raise self._failure
+                failure.noted(error)
+        failure.require_none()
 
-    async def _read(self, send: ObjectSendStream[bytes]) -> None:
-        received = free_checked = self.into.part.size
+    async def _read(self, send: ObjectSendStream[tuple[bytes, ...]]) -> None:
+        received = free_checked = self.into.size
         floor = RateFloor(rate=self.policy.min_rate, window=self.policy.min_rate_window)
         try:
             async with aclosing(self._timed()) as chunks:
@@ -81,6 +96,8 @@ class Reception:
                         await self.claim.check()
                     if self._held >= self.policy.batch:
                         await self._flush(send)
+                    if self.leave and not self.inspect and await self.leave(len(chunk), waited, received):
+                        break
         except Transient:
             # Good bytes, though the connection was not: a resume need not bring them again.
             if self.inspect is None:
@@ -124,22 +141,22 @@ class Reception:
                 hint="The server or the way to it is very slow; downloads.min_rate says what is too slow.",
             )
 
-    async def _flush(self, send: ObjectSendStream[bytes]) -> None:
+    async def _flush(self, send: ObjectSendStream[tuple[bytes, ...]]) -> None:
         """Hand the batch to the writer, as soon as it has written the one before."""
         if self._batch:
-            batch = b"".join(self._batch)
+            batch = tuple(self._batch)
             self._batch.clear()
             self._held = 0
             await send.send(batch)
 
-    async def _write(self, batches: ObjectReceiveStream[bytes], scope: anyio.CancelScope) -> None:
+    async def _write(
+        self, batches: ObjectReceiveStream[tuple[bytes, ...]], checkpoints: Checkpoints, failure: FirstFailure
+    ) -> None:
         async with batches:
             try:
                 async for batch in batches:
-                    await self.into.append(batch)
-                    self.claim.written(len(batch))
-                    if self.into.lasting and self.into.unsaved >= self.policy.checkpoint:
-                        await self.into.save()
+                    await self.into.append(*batch)
+                    self.claim.written(sum(map(len, batch)))
+                    await checkpoints.grown()
             except ArtifactSyncError as error:
-                self._failure = error
-                scope.cancel()
+                failure.happened(error)

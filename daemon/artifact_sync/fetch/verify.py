@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
+from typing import BinaryIO, TypeVar
 
 import anyio
 from anyio import to_thread
 
 from artifact_sync.errors import Corrupt, StoreDamaged
-from artifact_sync.fetch.inflate import ArchiveReport, prove
+from artifact_sync.fetch.inflate import ArchiveReport, prove, prove_gzip
 from artifact_sync.ports import Part
 
-__all__ = ["reading", "verify_archive"]
+__all__ = ["reading", "verify_archive", "verify_gzip"]
+
+T = TypeVar("T")
 
 
 async def verify_archive(part: Part, *, limiter: anyio.CapacityLimiter) -> ArchiveReport:
@@ -21,17 +24,28 @@ async def verify_archive(part: Part, *, limiter: anyio.CapacityLimiter) -> Archi
 
     When it is cancelled the thread ends within a block. Raises NotAnArchive, Corrupt, StoreDamaged.
     """
+    return await _in_thread(prove, part, limiter)
+
+
+async def verify_gzip(part: Part, *, limiter: anyio.CapacityLimiter) -> bool:
+    """As ``verify_archive``, for gzip data; whether all of it was inflated (``prove_gzip``). Raises Corrupt, StoreDamaged."""
+    return await _in_thread(prove_gzip, part, limiter)
+
+
+async def _in_thread(
+    proof: Callable[[BinaryIO, int, Callable[[], bool]], T], part: Part, limiter: anyio.CapacityLimiter
+) -> T:
     stop = Event()
     try:
-        return await to_thread.run_sync(_prove, part, stop, abandon_on_cancel=True, limiter=limiter)
+        return await to_thread.run_sync(_prove, proof, part, stop, abandon_on_cancel=True, limiter=limiter)
     finally:
         stop.set()
 
 
-def _prove(part: Part, stop: Event) -> ArchiveReport:
+def _prove(proof: Callable[[BinaryIO, int, Callable[[], bool]], T], part: Part, stop: Event) -> T:
     try:
         with reading(part), part.reader() as file:
-            return prove(file, part.size, stop.is_set)
+            return proof(file, part.size, stop.is_set)
     except Corrupt as error:
         error.hint = error.hint or "These are not the bytes the job uploaded; the next attempt downloads them again."
         raise

@@ -231,10 +231,16 @@ class Client:
         return all(map(str.isdigit, numbers)) and tuple(map(int, numbers)) >= _TREE_SINCE
 
     def open_range(
-        self, source: Source, *, start: int, stop: int | None = None, pin: Pin | None = None
+        self,
+        source: Source,
+        *,
+        start: int,
+        stop: int | None = None,
+        pin: Pin | None = None,
+        further: bool = False,
     ) -> AbstractAsyncContextManager[Piece | None]:
         """Of an archive (RFC 9110 section 14.2); other items have no ranges."""
-        return self._downloads.open_range(source, Stretch(start=start, stop=stop, pin=pin))
+        return self._downloads.open_range(source, Stretch(start=start, stop=stop, pin=pin), further=further)
 
     async def _one(self, path: str, decoder: ObjectDecoder[T], *, priority: Priority) -> T:
         answer = await self._requester.ask(path, self._credential, priority=priority)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from artifact_sync.gitlab.answers import error_for
 from artifact_sync.gitlab.ranges import Stretch, Wanted, continues, pin_of, strong_etag
 from artifact_sync.gitlab.redirects import HOPS, STATUSES, Hop, RedirectPolicy, plain
 from artifact_sync.gitlab.requests import Credential, Requester, asked_for, refuse_encoding
+from artifact_sync.gitlab.targets import Targets
 from artifact_sync.gitlab.trouble import network
 from artifact_sync.ports import Body, Piece, Pin, Priority, Source
 
@@ -36,6 +37,9 @@ def download_place(source: Source) -> str:
             return f"{job}/artifacts"
         case "trace":
             return f"{job}/trace"
+        case "report":
+            # gitlab-org/gitlab!252518 (late 19.x); older servers ignore the parameter, and answer with the archive.
+            return f"{job}/artifacts?file_type={quote(source.item.path or '', safe='')}"
         case "file":
             return f"{job}/artifacts/{quote(source.item.path or '', safe='/')}"
         case "files":
@@ -76,6 +80,7 @@ class Downloads:
         self._requester = requester
         self._credential = credential
         self._redirects = redirects
+        self._targets = Targets()
         #: Whether archives come in ranges; None: nobody has asked yet.
         self.ranges: bool | None = None
 
@@ -86,12 +91,37 @@ class Downloads:
             yield await self._opened(source, wanted, stack)
 
     @asynccontextmanager
-    async def open_range(self, source: Source, stretch: Stretch) -> AsyncIterator[Piece | None]:
+    async def open_range(self, source: Source, stretch: Stretch, *, further: bool) -> AsyncIterator[Piece | None]:
         """See ports.Remote.open_range."""
         async with AsyncExitStack() as stack:
-            yield await self._piece(source, stretch, stack)
+            piece = await self._same_place(source, stretch, stack) if further else None
+            yield piece or await self._piece(
+                source, stretch, stack, attempts=1 if further else self._requester.attempts
+            )
 
-    async def _piece(self, source: Source, stretch: Stretch, stack: AsyncExitStack) -> RangeDownload | None:
+    async def _same_place(self, source: Source, stretch: Stretch, stack: AsyncExitStack) -> RangeDownload | None:
+        """The piece from where GitLab sent the download before: it costs GitLab no request. None: ask GitLab."""
+        hop = self._targets.of(source)
+        if hop is None:
+            return None
+        asked = asked_for("GET", download_place(source))
+        with suppress(RemoteError):
+            async with AsyncExitStack() as own:
+                exchange = self._requester.transport.stream(
+                    URL(hop.url, encoded=True), stretch.headers, trusted=False, asked=asked
+                )
+                response = await own.enter_async_context(exchange)
+                piece = _granted(response, hop, stretch, asked=asked)
+                if piece is not None:
+                    stack.push_async_exit(own.pop_all())
+                    return piece
+        # The signature is too old, most likely.
+        self._targets.forget(source, hop)
+        return None
+
+    async def _piece(
+        self, source: Source, stretch: Stretch, stack: AsyncExitStack, *, attempts: int
+    ) -> RangeDownload | None:
         for attempt in itertools.count(1):
             try:
                 async with AsyncExitStack() as own:
@@ -105,7 +135,7 @@ class Downloads:
                         self.ranges = False
                     return piece
             except Transient as error:
-                if attempt >= self._requester.attempts or isinstance(error, Unreachable):
+                if attempt >= attempts or isinstance(error, Unreachable):
                     raise
                 await self._requester.wait(attempt, error)
         raise AssertionError  # pragma: no cover -- count() does not end
@@ -162,6 +192,7 @@ class Downloads:
                         raise _stranger(response.status, body, hop, asked=asked)
                     if hop.trusted:
                         self._requester.welcomed(response.headers, self._credential, token)
+                    self._targets.learn(source, hop)
                     stack.push_async_exit(own.pop_all())
                     return response, hop, asked
                 if hop.trusted:

@@ -215,12 +215,21 @@ class Remote(Protocol):
         """
 
     def open_range(
-        self, source: Source, *, start: int, stop: int | None = None, pin: Pin | None = None
+        self,
+        source: Source,
+        *,
+        start: int,
+        stop: int | None = None,
+        pin: Pin | None = None,
+        further: bool = False,
     ) -> AbstractAsyncContextManager[Piece | None]:
         """The bytes of an archive from ``start`` until before ``stop``, or its last ``-start`` where that is negative.
 
         With ``pin`` they are of that entity (If-Range). None: the answer is anything else than exactly that range, so
         that the archive must be read as a whole. Opened and raises as ``open``.
+
+        ``further``: one more connection for what is being downloaded already. Nothing is tried twice then, and the place to
+        which GitLab redirected before is asked directly, for as long as it answers with the range.
         """
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import BinaryIO, Protocol
 
 from artifact_sync.core.model import StagedFile, Transfer
+from artifact_sync.core.unpacking import Rejected, Unpacked
 
 __all__ = ["Copies", "Part", "Publication", "Published", "Store"]
 
@@ -20,14 +21,23 @@ class Part(Protocol):
     #: Bytes written so far, the kept prefix included.
     size: int
 
-    async def append(self, batch: bytes | bytearray | memoryview) -> None:
-        """Write one batch (best at 1 MiB or more). Raises NoSpace, StoreDamaged."""
+    async def append(self, *batch: bytes | bytearray | memoryview) -> None:
+        """Write one batch of chunks (best at 1 MiB or more together). Raises NoSpace, StoreDamaged."""
+
+    async def place(self, offset: int, *batch: bytes | bytearray | memoryview) -> None:
+        """Write one batch from ``offset`` on, behind ``size``, which stays as it is. Raises NoSpace, StoreDamaged."""
+
+    async def adopt(self, size: int) -> None:
+        """Take what was placed, without a gap, up to ``size`` for appended: it is read back and hashed. Raises StoreDamaged."""
 
     async def restart(self) -> None:
         """Forget everything written and begin again at byte 0 in a new file."""
 
     async def checkpoint(self) -> int:
-        """Make what is written durable; the durable size. After a failure the part is gone (fsync is never retried)."""
+        """Make what is written durable; the durable size. After a failure the part is gone (fsync is never retried).
+
+        The part may be written to meanwhile.
+        """
 
     def reader(self) -> BinaryIO:
         """A seekable, buffered, read-only view of what was appended so far, for a worker thread; the caller closes it.
@@ -54,6 +64,11 @@ class Publication:
     #: The server's time of the publication.
     at: datetime
 
+    @property
+    def shown(self) -> tuple[StagedFile, ...]:
+        """Those that become visible. The others are for the manifest alone, and their parts are removed."""
+        return tuple(file for file in self.files if file.published)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
@@ -73,6 +88,13 @@ class Store(Protocol):
 
     async def part(self, name: str, *, keep: int = 0) -> Part:
         """Open a part. ``keep`` bytes of an existing one are kept (truncated to it, re-hashed); fewer there: starts at 0."""
+
+    async def unpack(self, part: str, *, into: str, available: int) -> Unpacked | Rejected:
+        """Unpack a finished part, an archive, into the directory ``into`` of staging: whole and durable, or not at all.
+
+        What stands there is removed first. ``available`` bytes may be written. Each file is a part of its own then, named
+        ``{into}/{path}``. Raises DoesNotFit, NoSpace, StoreDamaged, StoreError.
+        """
 
     async def publish(self, publication: Publication) -> Published:
         """Step P6 of the publish protocol: objects, links, SHA256SUMS, manifest, durable in that order.

@@ -35,8 +35,11 @@ def main() -> None:
         "--storage-url", help="the address that redirects name, with another server as the object store"
     )
     parser.add_argument("--storage-folder", type=Path, help="also write the archives there, as files for that server")
-    parser.add_argument("--world", default="demo", help="jobs:N[:SIZE], big:SIZE, files:N:SIZE, listed:N or demo")
+    parser.add_argument(
+        "--world", default="demo", help="jobs:N[:SIZE], big:SIZE, files:N:SIZE, listed:N, reports:N or demo"
+    )
     parser.add_argument("--delivery", type=Delivery, choices=list(Delivery), default=Delivery.LOCAL)
+    parser.add_argument("--reports", action="store_true", help="give out reports, as late versions of 19 do")
     parser.add_argument("--seed", default="0", help="the same seed gives the same archives")
     parser.add_argument("--token", default=os.environ.get("GITLAB_TOKEN") or TOKEN, help="default: $GITLAB_TOKEN")
     parser.add_argument("--ready-file", type=Path, help="also write the JSON line there")
@@ -50,6 +53,7 @@ def main() -> None:
         parser.error(str(wrong))
     world.delivery = options.delivery
     world.token = options.token
+    world.report_downloads = options.reports
     world.add_token(SimToken(value=options.token))
     world.external_url = options.external_url
     expected(world)  # builds the archives now, so that no request waits for them

@@ -16,6 +16,7 @@ from artifact_sync.simulator.entry import entries, entry, file_etag
 from artifact_sync.simulator.expiry import archive_served, expired
 from artifact_sync.simulator.paging import offset_page
 from artifact_sync.simulator.replies import ApiError, flag, forbidden, missing, reply, world_of
+from artifact_sync.simulator.reports import downloadable, report_name
 from artifact_sync.simulator.signing import signed_url
 from artifact_sync.simulator.state import SimJob
 from artifact_sync.simulator.storage import stored
@@ -26,8 +27,6 @@ __all__ = ["archive_answer", "file_answer", "routes"]
 
 #: artifacts/tree came with 18.8 (lib/api/ci/job_artifacts.rb).
 _TREE_SINCE = "18.8"
-#: Types that the API never hands out (DOWNLOADABLE_TYPES lacks them).
-_HIDDEN = frozenset({"metadata", "trace"})
 
 
 def archive_answer(request: web.Request, world: World, job: SimJob) -> web.StreamResponse:
@@ -100,16 +99,17 @@ async def _archive(request: web.Request) -> web.StreamResponse:
 
     https://gitlab.com/gitlab-org/gitlab/-/issues/579693. ``file_type`` gives a report where the server knows the
     parameter (gitlab-org/gitlab!252518), and is ignored by the others, which then send the archive.
+    400 for a type that the API does not give out, 404 for one that the job has not.
     """
     world, job = _readable(request)
     kind = request.query.get("file_type", "archive")
     if not world.report_downloads or kind == "archive":
         return archive_answer(request, world, job)
-    if kind in _HIDDEN or not kind.isidentifier():
+    if not downloadable(kind):
         raise ApiError(HTTPStatus.BAD_REQUEST, {"error": "file_type does not have a valid value"})
     if kind not in job.reports:
         raise missing()
-    return Served(Content.of(job.report(kind)), headers=_attachment(f"{kind}.gz"))
+    return Served(Content.of(job.report(kind)), headers=_attachment(report_name(kind)))
 
 
 async def _file(request: web.Request) -> web.StreamResponse:

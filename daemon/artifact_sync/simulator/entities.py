@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from artifact_sync.simulator.expiry import expired
+from artifact_sync.simulator.reports import report_format, report_name
 from artifact_sync.simulator.state import SimJob, SimPipeline, SimProject
 from artifact_sync.simulator.world import World
 
@@ -23,17 +24,6 @@ __all__ = [
 
 Json = dict[str, Any]
 
-#: app/models/concerns/enums/ci/job_artifact.rb: types whose format is not gzip.
-_FORMATS = dict.fromkeys(("lsif", "scip"), "zip") | dict.fromkeys(
-    (
-        *("sast", "secret_detection", "dependency_scanning", "container_scanning", "cluster_image_scanning", "dast"),
-        *("license_scanning", "accessibility", "codequality", "performance", "browser_performance"),
-        *("load_performance", "terraform", "requirements", "requirements_v2", "coverage_fuzzing", "api_fuzzing"),
-        "sarif",
-    ),
-    "raw",
-)
-_NAMES = {"junit": "junit.xml.gz", "cobertura": "cobertura-coverage.xml.gz", "dotenv": ".env.gz"}
 _METADATA_SIZE = 186
 
 
@@ -65,10 +55,7 @@ def artifact_rows(world: World, job: SimJob) -> list[Json]:
     if (archive := job.archive) is not None:
         rows.append(_row("archive", archive.size, "artifacts.zip", "zip"))
         rows.append(_row("metadata", _METADATA_SIZE, "metadata.gz", "gzip"))
-    rows += [
-        _row(kind, len(job.report(kind)), _NAMES.get(kind, f"{kind}.gz"), _FORMATS.get(kind, "gzip"))
-        for kind in job.reports
-    ]
+    rows += [_row(kind, len(job.report(kind)), report_name(kind), report_format(kind)) for kind in job.reports]
     if job.trace and job.finished_at and job.finished_at + world.trace_archived_after <= world.clock.now():
         rows.append(_row("trace", len(job.trace), "job.log", None))
     return rows

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
 from artifact_sync.simulator.archives import Archive
 from artifact_sync.simulator.content import Content
+from artifact_sync.simulator.reports import report
 
 __all__ = ["FINISHED", "JobSpec", "SimGroup", "SimJob", "SimPipeline", "SimProject", "Upload", "When"]
 
@@ -173,6 +173,4 @@ class SimJob:
 
     def report(self, file_type: str) -> bytes:
         """The stored bytes of a report."""
-        text = f'<?xml version="1.0"?>\n<report type="{file_type}" job="{self.id}"/>\n'.encode()
-        packer = zlib.compressobj(wbits=31)  # gzip without a time, so that the bytes are always the same
-        return packer.compress(text) + packer.flush()
+        return report(file_type, self.id)

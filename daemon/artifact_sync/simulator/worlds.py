@@ -27,10 +27,11 @@ _ARCHIVE_EVERY = 100
 
 
 def by_name(name: str, *, seed: object = 0) -> tuple[World, LivingWorld | None]:
-    """The world ``jobs:N[:SIZE]``, ``big:SIZE``, ``files:N:SIZE``, ``listed:N`` or ``demo``.
+    """The world ``jobs:N[:SIZE]``, ``big:SIZE``, ``files:N:SIZE``, ``listed:N``, ``reports:N`` or ``demo``.
 
     ``jobs`` has N jobs on main, each with an archive (small by default); ``big`` one job with one archive; ``files`` one
-    job with one archive of N files; ``listed`` N jobs of which one in a hundred has a small archive. Raises ValueError for
+    job with one archive of N files; ``listed`` N jobs of which one in a hundred has a small archive; ``reports`` N jobs with a small archive and a
+    JUnit report each. Raises ValueError for
     any other name.
     """
     kind, _, rest = name.partition(":")
@@ -41,11 +42,15 @@ def by_name(name: str, *, seed: object = 0) -> tuple[World, LivingWorld | None]:
         return _jobs(int(count), parse_size(size) if size else 2048, seed), None
     if kind == "listed" and count.isdecimal() and not size:
         return _listed(int(count), seed), None
+    if kind == "reports" and count.isdecimal() and not size:
+        return _filled(int(count), _JOBS, lambda number: small(f"{seed} {number}"), seed, reports=("junit",)), None
     if kind == "big" and rest:
         return _big(parse_size(rest), seed), None
     if kind == "files" and count.isdecimal() and int(count) and size:
         return _files(int(count), parse_size(size), seed), None
-    raise ValueError(f"no world {name!r}; there are jobs:N, jobs:N:SIZE, big:SIZE, files:N:SIZE, listed:N and demo")
+    raise ValueError(
+        f"no world {name!r}; there are jobs:N, jobs:N:SIZE, big:SIZE, files:N:SIZE, listed:N, reports:N and demo"
+    )
 
 
 def parse_size(text: str) -> int:
@@ -78,12 +83,14 @@ def _files(count: int, size: int, seed: object) -> World:
     return _filled(1, ("build",), lambda _: many(count, size, seed=seed), seed)
 
 
-def _filled(count: int, names: tuple[str, ...], archive: _Archives, seed: object) -> World:
+def _filled(
+    count: int, names: tuple[str, ...], archive: _Archives, seed: object, *, reports: tuple[str, ...] = ()
+) -> World:
     world = World(seed=seed)
     project = world.add_project(PROJECT)
     pipelines = -(-count // len(names))
     # Jobs without an archive have their configuration in common, which saves a million of them.
-    plain = {name: JobSpec(name, expire_in=_MONTH) for name in names}
+    plain = {name: JobSpec(name, expire_in=_MONTH, reports=reports) for name in names}
     step = spacing(pipelines)
     start = world.clock.now() - (pipelines + 1) * step
     for index in range(pipelines):

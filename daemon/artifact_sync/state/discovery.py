@@ -170,7 +170,8 @@ def _take_up(database: sqlite3.Connection, transfer: Transfer, now: datetime) ->
     kept = earlier.items
     files = rows.staged_files(known["published_files"])
     there = arrived(earlier.items, files)
-    if known["state"] in _SETTLED - {"published"}:
+    idle = known["state"] in _SETTLED - {"published"}
+    if idle:
         # What is published stays; what never came and is not asked for any more is dropped with the rule that did.
         asked = {item.name for item in transfer.items}
         kept = tuple(item for item in earlier.items if item.name in there or item.name in asked)
@@ -178,8 +179,16 @@ def _take_up(database: sqlite3.Connection, transfer: Transfer, now: datetime) ->
     # Whether a file may be missing matters until it is here.
     absent = {item.name: item.optional for item in transfer.items if item.kind == "file" and item.name not in there}
     kept = tuple(item for item in kept if absent.get(item.name, item.optional) == item.optional)
+    # What is published of an archive, or on its way, stays beside what is asked for now.
+    named = {file.name for file in files}
+    stays = {item.name: item.unpack for item in earlier.items if not idle or item.name in named}
+    wanted = {
+        item.name: msgspec.structs.replace(item, unpack=item.unpack.united(stays.get(item.name, item.unpack)))
+        for item in transfer.items
+    }
+    kept = tuple(item for item in kept if wanted.get(item.name, item).unpack is item.unpack)
     names = {item.name for item in kept}
-    gained = tuple(item for item in transfer.items if item.name not in names)
+    gained = tuple(item for name, item in wanted.items() if name not in names)
     rules = transfer.rules if dropped else tuple(dict.fromkeys((*earlier.rules, *transfer.rules)))
     changed = msgspec.structs.replace(earlier, rules=rules, items=(*kept, *gained))
     if changed != earlier:

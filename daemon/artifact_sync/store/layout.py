@@ -40,6 +40,11 @@ class Layout:
     #: Made with the store.
     identity: str
 
+    @property
+    def staging_path(self) -> Path:
+        """For a process of its own, which no descriptor reaches that it was not given."""
+        return self.path / _STAGING
+
     def require_there(self) -> None:
         """Raise StoreDamaged unless these directories are still the ones that are found at the store's path."""
         names = {"tree": self.tree, "objects": self.objects, _STAGING: self.staging, _QUARANTINE: self.quarantine}

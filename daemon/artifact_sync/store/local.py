@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from anyio import CapacityLimiter, Lock, to_thread
 
 from artifact_sync.core.model import StagedFile
+from artifact_sync.core.unpacking import Rejected, Unpacked
 from artifact_sync.errors import NoSpace, StoreError
 from artifact_sync.ports import Publication, Published
 from artifact_sync.store.disk import Syncer, disk_errors
@@ -25,6 +26,7 @@ from artifact_sync.store.part import LocalPart
 from artifact_sync.store.paths import scratch_name
 from artifact_sync.store.publish import Publisher, remove
 from artifact_sync.store.reading import holds, is_staged, stands
+from artifact_sync.store.unpack import unpack
 
 __all__ = ["LocalStore"]
 
@@ -70,10 +72,7 @@ class LocalStore:
 
     async def part(self, name: str, *, keep: int = 0) -> LocalPart:
         """Open a part. Raises NoSpace below ``min_free``, StoreDamaged, StoreError."""
-        if not name or "/" in name or "\0" in name or name.startswith((".", "publish-")):
-            raise StoreError(
-                f"{name!r} is no name of a part", hint="This is an error in artifact-sync: please report it."
-            )
+        _require_name(name)
         free = await self._thread(f"opening part {name}", self._look, self._writers)
         if free < self._min_free:
             raise NoSpace(
@@ -85,6 +84,14 @@ class LocalStore:
         )
         await part.open(keep=keep)
         return part
+
+    async def unpack(self, part: str, *, into: str, available: int) -> Unpacked | Rejected:
+        """As the port says, by a process of its own."""
+        for name in (part, into):
+            _require_name(name)
+        await self._thread(f"unpacking {part}", self._look)
+        staging = self._layout.staging_path
+        return await unpack(staging / part, staging / into, available=available, mode=self._layout.mode)
 
     async def publish(self, publication: Publication) -> Published:
         """Step P6. Raises NoSpace, StoreDamaged, Obstructed, Corrupt; StoreError for what cannot be a name."""
@@ -132,6 +139,11 @@ class LocalStore:
                 return work()
 
         return await to_thread.run_sync(guarded, limiter=limiter or self._others)
+
+
+def _require_name(name: str) -> None:
+    if not name or "/" in name or "\0" in name or name.startswith((".", "publish-")):
+        raise StoreError(f"{name!r} is no name of a part", hint="This is an error in artifact-sync: please report it.")
 
 
 def _enter(stack: ExitStack, path: Path, sync: Syncer) -> Layout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -12,16 +12,29 @@ from msgspec import Meta, Struct
 
 from artifact_sync import __version__
 from artifact_sync.core.model import Item, ItemKind, StagedFile, Transfer
+from artifact_sync.core.unpacking import CONTENT, Contents, Unpack
 from artifact_sync.errors import Corrupt, StoreError
 from artifact_sync.ports import Publication
 
-__all__ = ["VERSION", "FileEntry", "JobEntry", "Manifest", "PipelineEntry", "ProjectEntry", "encode", "merged", "parse"]
+__all__ = [
+    "VERSION",
+    "ArchiveEntry",
+    "FileEntry",
+    "JobEntry",
+    "Manifest",
+    "PipelineEntry",
+    "ProjectEntry",
+    "encode",
+    "merged",
+    "parse",
+]
 
 VERSION = 1
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Size = Annotated[int, Meta(ge=0)]
 Instant = Annotated[datetime, Meta(tz=True)]
+FileKind: TypeAlias = ItemKind | Literal["content"]
 
 
 class ProjectEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,13 +70,14 @@ class FileEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One published file. ``path`` is inside the archive, ``source`` has no query, ``expected_size`` is GitLab's word."""
 
     name: str
-    kind: ItemKind
+    kind: FileKind
     path: str | None
     size: Size
     sha256: Sha256
     etag: str | None
     source: str
     expected_size: Size | None
+    executable: bool = False
 
     def staged(self) -> StagedFile:
         """As the state keeps it. The part's name meant nothing any more once it was published."""
@@ -75,6 +89,33 @@ class FileEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             etag=self.etag,
             source=self.source,
             path=self.path,
+            executable=self.executable,
+        )
+
+
+class ArchiveEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An archive that was to be unpacked. Where it was not, it is published as the file that it is."""
+
+    name: str
+    size: Size
+    sha256: Sha256
+    etag: str | None
+    source: str
+    #: Whether it is among the files.
+    published: bool
+    contents: Contents
+
+    @classmethod
+    def of(cls, file: StagedFile, contents: Contents) -> ArchiveEntry:
+        """To be written."""
+        return cls(
+            name=file.name,
+            size=file.size,
+            sha256=file.sha256,
+            etag=file.etag,
+            source=_without_query(file.source),
+            published=file.published,
+            contents=contents,
         )
 
 
@@ -90,6 +131,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     files: tuple[FileEntry, ...]
     artifacts_expire_at: Instant | None
     transfer: Transfer
+    #: What became of archives that were to be unpacked.
+    unpacked: tuple[ArchiveEntry, ...] = ()
 
     @property
     def size(self) -> int:
@@ -143,11 +186,13 @@ def merged(publication: Publication, earlier: Manifest | None) -> Manifest:
         transfer = _union(transfer, earlier.transfer)
     items = {item.name: item for item in transfer.items}
     files = dict(earlier.by_name) if earlier is not None else {}
-    for file in publication.files:
+    for file in publication.shown:
         known = files.get(file.name)
         if known is None or (known.sha256, known.size) != (file.sha256, file.size):
             files[file.name] = _entry(file, items)
-    manifest = _manifest(transfer, files.values(), publication.at)
+    unpacked = {entry.name: entry for entry in (earlier.unpacked if earlier is not None else ())}
+    unpacked |= {file.name: ArchiveEntry.of(file, file.contents) for file in publication.files if file.contents}
+    manifest = _manifest(transfer, files.values(), unpacked.values(), publication.at)
     if (
         earlier is not None
         and msgspec.structs.replace(manifest, published_at=earlier.published_at, tool=earlier.tool) == earlier
@@ -156,7 +201,9 @@ def merged(publication: Publication, earlier: Manifest | None) -> Manifest:
     return manifest
 
 
-def _manifest(transfer: Transfer, files: Iterable[FileEntry], at: datetime) -> Manifest:
+def _manifest(
+    transfer: Transfer, files: Iterable[FileEntry], unpacked: Iterable[ArchiveEntry], at: datetime
+) -> Manifest:
     job = transfer.job
     pipeline = PipelineEntry(id=job.pipeline.id, source=job.pipeline_source) if job.pipeline else None
     return Manifest(
@@ -179,26 +226,35 @@ def _manifest(transfer: Transfer, files: Iterable[FileEntry], at: datetime) -> M
         files=tuple(sorted(files, key=lambda file: file.name)),
         artifacts_expire_at=job.artifacts_expire_at,
         transfer=transfer,
+        unpacked=tuple(unpacked),
     )
 
 
 def _entry(file: StagedFile, items: Mapping[str, Item]) -> FileEntry:
     item = items.get(file.name)
-    if item is None and file.path is not None and any(each.kind == "files" for each in items.values()):
-        item = Item(kind="file", name=file.name, path=file.path)
-    if item is None:
-        raise StoreError(
-            f"{file.name!r} is no item of its transfer", hint="This is an error in artifact-sync: please report it."
-        )
     return FileEntry(
         name=file.name,
-        kind=item.kind,
-        path=item.path,
+        kind=item.kind if item is not None else _kind(file, items.values()),
+        path=item.path if item is not None else file.path,
         size=file.size,
         sha256=file.sha256,
         etag=file.etag,
         source=_without_query(file.source),
-        expected_size=item.size,
+        expected_size=item.size if item is not None else None,
+        executable=file.executable,
+    )
+
+
+def _kind(file: StagedFile, items: Iterable[Item]) -> FileKind:
+    """Of a file that came out of an archive by an item with another name."""
+    wanted = tuple(items)
+    if file.path is not None and file.name.startswith(f"{CONTENT}/"):
+        if any(item.unpack is not Unpack.NO for item in wanted):
+            return "content"
+    elif file.path is not None and any(item.kind == "files" for item in wanted):
+        return "file"
+    raise StoreError(
+        f"{file.name!r} is no item of its transfer", hint="This is an error in artifact-sync: please report it."
     )
 
 

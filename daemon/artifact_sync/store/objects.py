@@ -1,4 +1,8 @@
-"""The bytes, once each, under their sha256; and their way to a second name."""
+"""The bytes, once each, under their sha256; and their way to a second name.
+
+All names of an object share its mode, so that bytes which are executable in one place and not in another are two objects:
+``<sha256>x`` is the executable one.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import os
 import re
 import stat
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,9 +22,10 @@ from artifact_sync.errors import Corrupt, StoreError
 from artifact_sync.store.digest import CHUNK, matches
 from artifact_sync.store.disk import Syncer, write_all
 from artifact_sync.store.layout import Layout
+from artifact_sync.store.modes import mode_of
 from artifact_sync.store.paths import directory, is_there, opened
 
-__all__ = ["Objects"]
+__all__ = ["Objects", "part_path"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 #: FAT and some network mounts have no links, ext4 no more than 65,000 to one file.
@@ -31,44 +37,51 @@ _COPY = "copy"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objects:
-    """``objects/<2 hex>/<sha256>``."""
+    """``objects/<2 hex>/<sha256>``, and ``<sha256>x``."""
 
     layout: Layout
     sync: Syncer
 
-    def adopt(self, file: StagedFile) -> None:
-        """Make a finished part an object, durably. An object that is there already is believed by its hash alone.
+    def adopt(self, files: Sequence[StagedFile]) -> None:
+        """Make finished parts objects, durably. An object that is there already is believed by its hash alone.
 
-        Raises Corrupt when neither the part nor the object is there as it should be; then the part is gone.
+        Raises Corrupt when neither a part nor its object is there as it should be; then the part is gone.
         """
-        digest = _checked(file.sha256)
-        content = (digest, file.size)
-        with directory(self.layout.objects, (digest[:2],), make=self.sync) as shelf:
-            if matches(digest, content, at=shelf):
+        for file in files:
+            self._adopt(file)
+        # Once each, and also where all was there: that may be what a killed run left before its fsync.
+        for shelf in dict.fromkeys(file.sha256[:2] for file in files):
+            with directory(self.layout.objects, (shelf,)) as at:
+                self.sync.directory(at, "a directory of objects")
+
+    def _adopt(self, file: StagedFile) -> None:
+        name = _name(file)
+        with directory(self.layout.objects, (name[:2],), make=self.sync) as shelf:
+            if matches(name, (file.sha256, file.size), at=shelf):
                 self.drop(file)
-            else:
-                self._require_part(file)
-                if is_there(digest, at=shelf):
-                    self.quarantine(digest, at=shelf)
-                os.rename(file.part, digest, src_dir_fd=self.layout.staging, dst_dir_fd=shelf)
-            # Also for what was there: it may be what a killed run left before its fsync.
-            self.sync.directory(shelf, "a directory of objects")
+                return
+            self._require_part(file)
+            if is_there(name, at=shelf):
+                self.quarantine(name, at=shelf)
+            *below, part = part_path(file)
+            with directory(self.layout.staging, below) as staging:
+                os.rename(part, name, src_dir_fd=staging, dst_dir_fd=shelf)
 
     def holds(self, file: StagedFile) -> bool:
         """Whether the object is there, by its hash."""
-        digest = _checked(file.sha256)
+        name = _name(file)
         try:
-            with directory(self.layout.objects, (digest[:2],)) as shelf:
-                return matches(digest, (digest, file.size), at=shelf)
+            with directory(self.layout.objects, (name[:2],)) as shelf:
+                return matches(name, (file.sha256, file.size), at=shelf)
         except FileNotFoundError:
             return False
 
     def place(self, file: StagedFile, name: str, *, at: int, scratch: int) -> None:
         """Give the object a name in the directory ``at``, where none of that name is: a link, or a durable copy."""
-        digest = _checked(file.sha256)
-        with directory(self.layout.objects, (digest[:2],)) as shelf:
+        held = _name(file)
+        with directory(self.layout.objects, (held[:2],)) as shelf:
             try:
-                os.link(digest, name, src_dir_fd=shelf, dst_dir_fd=at, follow_symlinks=False)
+                os.link(held, name, src_dir_fd=shelf, dst_dir_fd=at, follow_symlinks=False)
             except OSError as error:
                 if error.errno not in _CANNOT_LINK:
                     raise
@@ -78,8 +91,9 @@ class Objects:
     def drop(self, file: StagedFile) -> None:
         """The part is not needed any more."""
         if file.part:
-            with suppress(FileNotFoundError):
-                os.unlink(part_name(file), dir_fd=self.layout.staging)
+            *below, name = part_path(file)
+            with suppress(FileNotFoundError), directory(self.layout.staging, below) as staging:
+                os.unlink(name, dir_fd=staging)
 
     def quarantine(self, name: str, *, at: int) -> None:
         """Set damaged bytes aside; they are never deleted here."""
@@ -87,8 +101,10 @@ class Objects:
         os.rename(name, aside, src_dir_fd=at, dst_dir_fd=self.layout.quarantine)
 
     def _require_part(self, file: StagedFile) -> None:
+        *below, name = part_path(file)
         try:
-            status = os.stat(part_name(file), dir_fd=self.layout.staging, follow_symlinks=False)
+            with directory(self.layout.staging, below) as staging:
+                status = os.stat(name, dir_fd=staging, follow_symlinks=False)
         except FileNotFoundError:
             found = "is not there"
         else:
@@ -105,26 +121,27 @@ class Objects:
         with suppress(FileNotFoundError):
             os.unlink(_COPY, dir_fd=scratch)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-        with opened(file.sha256, at=shelf) as source, opened(_COPY, at=scratch, flags=flags, mode=0o600) as copy:
+        with opened(_name(file), at=shelf) as source, opened(_COPY, at=scratch, flags=flags, mode=0o600) as copy:
             try:
                 fcntl.ioctl(copy, _FICLONE, source)
             except OSError:
                 _copy_bytes(file, source, copy)
-            os.fchmod(copy, self.layout.mode)
+            os.fchmod(copy, mode_of(self.layout.mode, executable=file.executable))
             self.sync.file(copy, f"a copy of {file.name}")
 
 
-def part_name(file: StagedFile) -> str:
-    """The part's name, which must not lead out of staging. Raises StoreError."""
-    if "/" in file.part or file.part in {"", ".", ".."}:
+def part_path(file: StagedFile) -> tuple[str, ...]:
+    """Where the part is in staging, which it must not lead out of. Raises StoreError."""
+    parts = tuple(file.part.split("/"))
+    if any(part in {"", ".", ".."} or "\0" in part for part in parts):
         raise StoreError(f"{file.part!r} is no name of a part", hint="The state names a part that cannot be.")
-    return file.part
+    return parts
 
 
-def _checked(digest: str) -> str:
-    if not _SHA256.fullmatch(digest):
-        raise StoreError(f"{digest!r} is no sha256", hint="The state or a manifest was changed by hand.")
-    return digest
+def _name(file: StagedFile) -> str:
+    if not _SHA256.fullmatch(file.sha256):
+        raise StoreError(f"{file.sha256!r} is no sha256", hint="The state or a manifest was changed by hand.")
+    return f"{file.sha256}x" if file.executable else file.sha256
 
 
 def _copy_bytes(file: StagedFile, source: int, copy: int) -> None:

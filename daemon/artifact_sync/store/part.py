@@ -7,8 +7,10 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import BinaryIO, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -25,6 +27,8 @@ T = TypeVar("T")
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PRIVATE = 0o600
+#: Chunks in one call; Linux takes 1024 (IOV_MAX).
+_VECTOR = 512
 
 
 class LocalPart:
@@ -43,6 +47,9 @@ class LocalPart:
         self._gate = gate
         self._fd = -1
         self._named = False
+        self._damaged = False
+        #: Where the file ends; behind ``size`` it has holes.
+        self._furthest = 0
         self._hash = hashlib.sha256()
         self._turn = threading.Lock()
 
@@ -50,17 +57,28 @@ class LocalPart:
         """Open the file; only the store calls this. Raises NoSpace, StoreDamaged, StoreError."""
         await self._run(partial(self._open, keep))
 
-    async def append(self, batch: bytes | bytearray | memoryview) -> None:
+    async def append(self, *batch: bytes | bytearray | memoryview) -> None:
         """Write and hash one batch. Raises NoSpace (what was written stays); StoreDamaged, and the part is gone."""
         await self._run(partial(self._append, batch))
+
+    async def place(self, offset: int, *batch: bytes | bytearray | memoryview) -> None:
+        """Write one batch ahead of what is hashed. Raises as ``append``."""
+        await self._run(partial(self._place, offset, batch))
+
+    async def adopt(self, size: int) -> None:
+        """Hash what was placed up to ``size``. Raises StoreDamaged, and the part is gone."""
+        await self._run(partial(self._adopt, size))
 
     async def restart(self) -> None:
         """Begin again in a new file, also after a failure. Raises NoSpace, StoreDamaged."""
         await self._run(partial(self._open, 0))
 
     async def checkpoint(self) -> int:
-        """fsync the file and, the first time, its name; the durable size. Raises StoreDamaged, and the part is gone."""
-        return await self._run(self._checkpoint)
+        """fsync the file and, the first time, its name; the durable size. Raises StoreDamaged, and the part is gone.
+
+        The file may be written meanwhile: what comes after the call counts for the next one.
+        """
+        return await to_thread.run_sync(self._checkpoint, limiter=self._limiter)
 
     async def finish(self) -> tuple[str, int]:
         """fsync once and close: (sha256 in hex, size). Raises StoreDamaged, and the part is gone."""
@@ -94,7 +112,8 @@ class LocalPart:
 
     def _open(self, keep: int) -> None:
         self._close()
-        self.size = 0
+        self._damaged = False
+        self.size = self._furthest = 0
         self._hash = hashlib.sha256()
         if keep > 0 and self._reopen(keep):
             return
@@ -116,36 +135,72 @@ class LocalPart:
             return False
         self._fd = os.open(self.name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._staging)
         os.ftruncate(self._fd, keep)
-        self.size = feed(self._hash, self._fd, start=0, length=keep)
-        os.lseek(self._fd, self.size, os.SEEK_SET)
+        self.size = self._furthest = feed(self._hash, self._fd, start=0, length=keep)
         return True
 
-    def _append(self, batch: bytes | bytearray | memoryview) -> None:
+    def _append(self, batch: Sequence[bytes | bytearray | memoryview]) -> None:
+        for written in self._written(self.size, batch):
+            self._hash.update(written)
+            self.size += len(written)
+
+    def _place(self, offset: int, batch: Sequence[bytes | bytearray | memoryview]) -> None:
+        for _ in self._written(offset, batch):
+            pass
+
+    def _written(self, offset: int, batch: Sequence[bytes | bytearray | memoryview]) -> Iterator[memoryview]:
+        """Write the chunks from ``offset`` on, many in a call and none copied; what was written, piece by piece."""
         self._require_open()
-        rest = memoryview(batch).cast("B")
+        rest = deque(memoryview(chunk).cast("B") for chunk in batch if chunk)
         try:
             while rest:
-                written = os.write(self._fd, rest)
-                self._hash.update(rest[:written])
-                self.size += written
-                rest = rest[written:]
+                written = os.pwritev(self._fd, tuple(islice(rest, _VECTOR)), offset)
+                offset += written
+                self._furthest = max(self._furthest, offset)
+                while written:
+                    chunk = rest.popleft()
+                    yield chunk[:written]
+                    if written < len(chunk):
+                        rest.appendleft(chunk[written:])
+                    written -= min(written, len(chunk))
         except OSError as error:
             if is_damage(error):
+                self._damaged = True
                 with contextlib.suppress(OSError):
                     self._discard()
             raise
 
-    def _checkpoint(self) -> int:
+    def _adopt(self, size: int) -> None:
         self._require_open()
-        self._sync(self._fd)
-        if not self._named:
-            self._sync(self._staging)
-            self._named = True
-        return self.size
+        self.size += feed(self._hash, self._fd, start=self.size, length=size - self.size)
+        if self.size < size:
+            raise StoreDamaged(
+                f"part {self.name} ends at {self.size}, though {size} bytes were written",
+                hint="Nothing but artifact-sync may work in the store's .staging directory.",
+            )
+
+    def _checkpoint(self) -> int:
+        with self._gate.passed(), disk_errors(f"part {self.name}"):
+            with self._turn:
+                self._require_open()
+                fd, size = os.dup(self._fd), self.size
+            # Outside of the turn: the next batch must not wait for the disk to take all those before it.
+            try:
+                os.fsync(fd)
+                if not self._named:
+                    os.fsync(self._staging)
+                    self._named = True
+            except OSError as error:
+                with self._turn:
+                    self._lost(error)
+            finally:
+                os.close(fd)
+            return size
 
     def _finish(self) -> tuple[str, int]:
         self._require_open()
         try:
+            if self._furthest > self.size:
+                os.ftruncate(self._fd, self.size)
             # Read-only from here: what is published shares this inode, and one careless write would reach all of it.
             os.fchmod(self._fd, self._mode)
         except OSError:
@@ -166,6 +221,7 @@ class LocalPart:
 
     def _lost(self, error: OSError) -> None:
         """fsync is never asked twice: the kernel may have marked what it lost as clean."""
+        self._damaged = True
         with contextlib.suppress(OSError):
             self._discard()
         raise StoreDamaged(
@@ -187,6 +243,7 @@ class LocalPart:
 
     def _require_open(self) -> None:
         if self._fd < 0:
-            raise StoreError(
+            kind = StoreDamaged if self._damaged else StoreError
+            raise kind(
                 f"part {self.name} is closed", hint="An earlier write of it failed; its download must start again."
             )

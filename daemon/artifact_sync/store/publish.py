@@ -23,7 +23,7 @@ from artifact_sync.store.digest import content_of
 from artifact_sync.store.disk import Syncer, disk_errors, write_all
 from artifact_sync.store.layout import Layout
 from artifact_sync.store.manifest import Manifest
-from artifact_sync.store.objects import Objects
+from artifact_sync.store.objects import Objects, part_path
 from artifact_sync.store.paths import MANIFEST, SUMS, components, directory, is_there, opened, scratch_name
 from artifact_sync.store.reading import read_file, read_manifest
 from artifact_sync.store.sums import sums
@@ -45,7 +45,7 @@ class Publisher:
         """Do it, or complete what an earlier call began. Raises NoSpace, StoreDamaged, Obstructed, Corrupt, StoreError."""
         dest = publication.transfer.dest
         *above, last = components(dest, what="destination")
-        for file in publication.files:
+        for file in publication.shown:
             components(file.name, what="file")
         with disk_errors(f"publishing {dest}"):
             self.sync.require_sound()
@@ -53,6 +53,7 @@ class Publisher:
                 manifest = self._fresh(publication, scratch, parent, last)
                 if manifest is None:
                     manifest = self._merge(publication, scratch, parent, last)
+            self._clear(publication)
             self.sync.directory(self.layout.staging, "staging")
         encoded = manifests.encode(manifest)
         return Published(dest=dest, size=manifest.size, manifest_sha256=sha256(encoded).hexdigest())
@@ -79,12 +80,13 @@ class Publisher:
         if is_there(last, at=parent):
             return None
         manifest = manifests.merged(publication, None)
+        files = publication.shown
+        self._objects.adopt(files)
         os.mkdir(_NEW, 0o777, dir_fd=scratch)
         with directory(scratch, (_NEW,)) as new:
-            for file in publication.files:
-                self._objects.adopt(file)
+            for file in files:
                 self._place(file, new, scratch)
-            self._sync_below(new, publication.files)
+            self._sync_below(new, files)
             self._write(SUMS, _sums(manifest), at=new)
             self._write(MANIFEST, manifests.encode(manifest), at=new)
             self.sync.directory(new, "a new publication")
@@ -105,21 +107,27 @@ class Publisher:
             earlier = read_manifest(there, where=f"tree/{dest}/{MANIFEST}")
             manifest = manifests.merged(publication, earlier)
             # All are judged before the first is touched.
-            new = {file.name for file in publication.files if not self._stands(file, there, dest, earlier)}
-            for file in publication.files:
-                if file.name in new:
-                    self._objects.adopt(file)
-                    self._set_damaged_aside(file, there)
-                    self._place(file, there, scratch)
-                else:
-                    self._objects.drop(file)
-            self._sync_below(there, publication.files)
+            new = tuple(file for file in publication.shown if not self._stands(file, there, dest, earlier))
+            self._objects.adopt(new)
+            for file in new:
+                self._set_damaged_aside(file, there)
+                self._place(file, there, scratch)
+            self._sync_below(there, publication.shown)
             self.sync.directory(there, dest)
             self._replace(SUMS, _sums(manifest), at=there, scratch=scratch)
             self._replace(MANIFEST, manifests.encode(manifest), at=there, scratch=scratch)
             # The name in the parent may be what a killed run left before its fsync.
             self.sync.directory(parent, f"the directory of {dest}")
         return manifest
+
+    def _clear(self, publication: Publication) -> None:
+        """Remove what nobody needs any more: parts of what was there already or is not shown, and directories of parts."""
+        # As of the scratch directory: what cannot be removed now is swept at the next start.
+        with suppress(OSError):
+            for file in publication.files:
+                self._objects.drop(file)
+            for folder in {part_path(file)[0] for file in publication.files if "/" in file.part}:
+                remove(folder, at=self.layout.staging)
 
     def _stands(self, file: StagedFile, there: int, dest: str, earlier: Manifest | None) -> bool:
         """Whether these bytes are there. Raises Corrupt for good bytes that are not these."""

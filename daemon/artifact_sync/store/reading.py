@@ -13,7 +13,7 @@ from artifact_sync.store import manifest as manifests
 from artifact_sync.store.digest import matches
 from artifact_sync.store.layout import Layout
 from artifact_sync.store.manifest import Manifest
-from artifact_sync.store.objects import Objects
+from artifact_sync.store.objects import Objects, part_path
 from artifact_sync.store.paths import MANIFEST, components, directory, opened
 
 __all__ = ["holds", "is_staged", "read_file", "read_manifest", "stands"]
@@ -43,7 +43,7 @@ def holds(tree: int, dest: str, files: Sequence[StagedFile]) -> bool:
     try:
         with directory(tree, components(dest, what="destination")) as there:
             manifest = read_manifest(there, where=f"tree/{dest}/{MANIFEST}")
-            return manifest is not None and all(_holds(there, manifest, file) for file in files)
+            return manifest is not None and all(_holds(there, manifest, file) for file in files if file.published)
     except Corrupt:
         return False
     except OSError as error:
@@ -55,7 +55,7 @@ def stands(layout: Layout, dest: str, files: Sequence[StagedFile]) -> bool:
     try:
         with directory(layout.tree, components(dest, what="destination")) as there:
             return os.stat(MANIFEST, dir_fd=there, follow_symlinks=False).st_size > 0 and all(
-                _stands(there, file) for file in files
+                _stands(there, file) for file in files if file.published
             )
     except OSError as error:
         return _absent(error)
@@ -64,13 +64,20 @@ def stands(layout: Layout, dest: str, files: Sequence[StagedFile]) -> bool:
 def is_staged(layout: Layout, objects: Objects, files: Sequence[StagedFile]) -> bool:
     """Whether every file is in staging, or among the objects already, by hash. Raises OSError, StoreError."""
     try:
-        return all(
-            ("/" not in file.part and file.part and matches(file.part, (file.sha256, file.size), at=layout.staging))
-            or objects.holds(file)
-            for file in files
-        )
+        return all(_lies(layout, file) or objects.holds(file) for file in files if file.published)
     except OSError as error:
         return _absent(error)
+
+
+def _lies(layout: Layout, file: StagedFile) -> bool:
+    if not file.part:
+        return False
+    *below, name = part_path(file)
+    try:
+        with directory(layout.staging, below) as staging:
+            return matches(name, (file.sha256, file.size), at=staging)
+    except FileNotFoundError:
+        return False
 
 
 def _holds(there: int, manifest: Manifest, file: StagedFile) -> bool:

@@ -1,5 +1,7 @@
 """A pass takes everything that the rules select, byte for byte, and a second one nothing more."""
 
+from datetime import timedelta
+
 import pytest
 
 from artifact_sync.core.events import ProjectFailed, Selected
@@ -135,6 +137,7 @@ async def test_a_job_without_an_archive_is_no_transfer(world, app, tmp_path):
 
 async def test_two_items_of_a_job_are_one_publication(world, app, tmp_path):
     """Archive, file and log come under one manifest, at one moment."""
+    world.trace_archived_after = timedelta()
     job = build(world, app, "build").jobs[0]
     fetch = Fetch(archive=True, files=("VERSION",), trace=True)
     async with rig(world, tmp_path, rule(fetch=fetch)) as daemon:
@@ -150,6 +153,7 @@ async def test_two_items_of_a_job_are_one_publication(world, app, tmp_path):
 
 async def test_two_rules_of_one_destination_share_it(world, app, tmp_path):
     """One transfer with the union of their items, under both names."""
+    world.trace_archived_after = timedelta()
     job = build(world, app, "build").jobs[0]
     both = rule(name="a"), rule(name="b", fetch=Fetch(archive=False, trace=True))
     async with rig(world, tmp_path, *both) as daemon:

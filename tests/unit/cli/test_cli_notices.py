@@ -32,6 +32,16 @@ RETRIED = {"event": "request.retried", "asked": "GET /api/v4/projects/1/jobs", "
             "GET /api/v4/projects/1/jobs: no connection: Connection refused; trying again in 3 s",
         ),
         (RETRIED | {"answer": "503\nerror: forged"}, None),
+        (
+            {
+                "event": "archive.rejected",
+                "job": 7,
+                "rule": "encrypted",
+                "reason": "member 'a' is encrypted",
+                "member": "a",
+            },
+            "the archive of job #7 is not unpacked: member 'a' is encrypted; it is published as a file",
+        ),
         ({"event": "daemon.started", "url": "x"}, None),
     ],
 )

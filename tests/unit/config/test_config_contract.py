@@ -69,8 +69,6 @@ def test_the_contract_is_refused_for_what_is_not_built_and_for_nothing_else(cont
         loads(contract, "f")
 
     assert [(p.path, p.cure) for p in caught.value.problems] == [
-        ("downloads.segments", "remove the key or write 1"),
-        ("downloads.segment_above", "remove the key"),
         ("retention.max_delete", "remove the key"),
         ("retention.trash", "remove the key"),
         ("hooks.timeout", "remove the key"),

@@ -215,6 +215,10 @@ SINGLE: dict[str, tuple[dict[str, Any], str]] = {
         {"rules.0.fetch.archive": False},
         "rules[0].fetch: nothing is fetched; write archive: true, files or",
     ),
+    "an archive to unpack that is not fetched": (
+        {"rules.0.fetch": {"archive": False, "files": ["a"]}, "rules.0.publish.extract": "only"},
+        "rules[0].publish.extract: an archive that is not fetched cannot be unpacked; write fetch.archive: true, or",
+    ),
     "only excluded files": (
         {"rules.0.fetch": {"archive": False, "files": ["dist/app", "!dist/*"]}},
         "rules[0].fetch: nothing is fetched; write archive: true, files or",
@@ -281,11 +285,7 @@ UNBUILT: dict[str, tuple[dict[str, Any], str]] = {
     "store.mode": ({"store.mode": "0640"}, "remove the key or write null"),
     "store.group": ({"store.group": "readers"}, "remove the key or write null"),
     "state.url": ({"state.url": "postgresql://h/d"}, "remove the key or write null"),
-    "downloads.segments": ({"downloads.segments": 4}, "remove the key or write 1"),
-    "downloads.segment_above": ({"downloads.segment_above": "64MiB"}, "remove the key"),
     "downloads.bandwidth": ({"downloads.bandwidth": "50MiB/s"}, "remove the key or write null"),
-    "rules[0].fetch.reports": ({"rules.0.fetch.reports": ["junit"]}, "remove the key or write []"),
-    "rules[0].publish.extract": ({"rules.0.publish.extract": "only"}, "remove the key or write false"),
     "rules[0].publish.latest": ({"rules.0.publish.latest": "{project}/latest"}, "remove the key or write null"),
     "rules[0].retain.last": ({"rules.0.retain.last": 1}, "remove the key or write null"),
     "rules[0].retain.daily": ({"rules.0.retain.daily": 1}, "remove the key or write null"),
@@ -326,10 +326,7 @@ def test_what_is_not_built_may_be_written_as_asking_for_nothing():
     changes: dict[str, Any] = {
         "store.url": None,
         "poll.interval": "60s",
-        "downloads.segments": 1,
         "downloads.bandwidth": None,
-        "rules.0.fetch.reports": [],
-        "rules.0.publish.extract": False,
         "rules.0.publish.latest_by": "finished",
         "rules.0.retain.last": None,
         "server.listen": None,

@@ -9,6 +9,7 @@ import pytest
 
 from artifact_sync import config
 from artifact_sync.core.rules import KeepPolicy
+from artifact_sync.core.unpacking import Unpack
 
 MINIMAL = """
 gitlab: {url: "https://gitlab.example.com/"}
@@ -35,10 +36,9 @@ def test_what_is_not_built_has_its_inert_value_whatever_the_announced_default():
     """Nothing acts on a default whose effect does not exist."""
     settings = config.loads(MINIMAL.replace("rules:", "poll: {interval: 20s}\nrules:"))
 
-    assert settings.downloads.segments == 1
+    assert settings.downloads.bandwidth is None
     assert settings.server.listen is None
     shown = settings.effective()
-    assert shown["downloads"]["segment_above"] is None
     assert shown["retention"] == {"max_delete": None, "trash": None}
     assert shown["hooks"] == {"timeout": None, "retries": None}
 
@@ -176,3 +176,13 @@ def test_a_long_interval_needs_no_longer_one_beside_it():
     settings = config.loads(MINIMAL.replace("rules:", "poll: {interval: 2h}\nrules:"))
 
     assert settings.poll.interval == timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    ("written", "unpack"), [("false", Unpack.NO), ("true", Unpack.ALSO), ("only", Unpack.ONLY), (None, Unpack.NO)]
+)
+def test_extract_says_how_an_archive_is_published(written, unpack):
+    """As a file where nothing is written."""
+    more = "" if written is None else f", publish: {{extract: {written}}}"
+    (rule,) = config.loads(MINIMAL.replace("[group/app]", f"[group/app]{more}")).compiled_rules
+    assert rule.publish.unpack is unpack

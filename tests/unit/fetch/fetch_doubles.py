@@ -116,12 +116,13 @@ class DiskPart:
         self.size = len(data) if len(data) == keep else 0
         path.write_bytes(data[: self.size])
 
-    async def append(self, batch: bytes) -> None:
+    async def append(self, *batch: bytes) -> None:
         await self._store.before_append(self)
         with self.path.open("ab") as file:
-            file.write(batch)
-        self.size += len(batch)
-        self._store.appended.append(len(batch))
+            file.writelines(batch)
+        size = sum(map(len, batch))
+        self.size += size
+        self._store.appended.append(size)
 
     async def restart(self) -> None:
         self.path.write_bytes(b"")

@@ -163,7 +163,7 @@ async def test_a_file_is_taken_as_it_comes(tmp_path, total):
 )
 async def test_a_login_page_is_no_file_and_no_log(tmp_path, item, content_type, outcome):
     """An HTML page is taken only where an HTML page was asked for, or where it does not call itself one."""
-    bench = Bench(tmp_path, Answer([LOGIN], content_type=content_type))
+    bench = Bench(tmp_path, *(Answer([LOGIN], content_type=content_type) for _ in range(2)))
     got = None
     try:
         await bench.fetcher.fetch(queued(item))
@@ -173,13 +173,31 @@ async def test_a_login_page_is_no_file_and_no_log(tmp_path, item, content_type, 
     assert got == outcome
 
 
-async def test_a_log_may_be_longer_than_announced(tmp_path):
-    """It grew since."""
-    (staged,) = await Bench(tmp_path, Answer([b"line\n" * 50], total=250)).fetcher.fetch(
-        queued(Item(kind="trace", name="job.log", size=100))
-    )
+@pytest.mark.parametrize("size", [245, 255])
+async def test_a_listed_log_has_the_size_that_is_listed(tmp_path, size):
+    """Before it is archived GitLab gives out what is written so far: that is asked for again later."""
+    bench = Bench(tmp_path, *(Answer([b"line\n" * 50], total=250) for _ in range(2)))
+
+    with pytest.raises(Transient, match=f"a log of 250 bytes, though the job lists one of {size} bytes"):
+        await bench.fetcher.fetch(queued(Item(kind="trace", name="job.log", size=size)))
+    (staged,) = await bench.fetcher.fetch(queued(Item(kind="trace", name="job.log", size=250)))
 
     assert staged.size == 250
+    assert len(bench.remote.asked) == 2
+
+
+async def test_a_log_that_is_not_listed_is_complete_when_two_answers_agree(tmp_path):
+    """Until then it is still written, also where the size stays the same."""
+    answers = [b"one\n", b"one\ntwo\n", b"one\ntwo\n", b"one\nTWO\n", b"one\nTWO\n", b"one\nTWO\n"]
+    bench = Bench(tmp_path, *(Answer([text], total=len(text)) for text in answers))
+
+    for _ in range(2):
+        with pytest.raises(Transient, match="a log that is still written"):
+            await bench.fetcher.fetch(queued(TRACE))
+        assert bench.staging == {}
+    (staged,) = await bench.fetcher.fetch(queued(TRACE))
+
+    assert (tmp_path / staged.part).read_bytes() == answers[-1]
 
 
 async def test_an_empty_log_is_published_only_where_none_is_listed(tmp_path):

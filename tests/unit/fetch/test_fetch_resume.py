@@ -289,7 +289,9 @@ TRACE = Item(kind="trace", name="job.log")
 async def test_a_good_archive_survives_a_log_that_fails(tmp_path, etag, error, kept):
     """The next attempt of the transfer does not download the first item again, unless there will be none."""
     job = Job(id=7, name="build", status="success")
-    bench = Bench(tmp_path, entity(ZIP, etag), error, entity(ZIP, etag), Answer([b"log"], total=3), job=job)
+    bench = Bench(
+        tmp_path, entity(ZIP, etag), error, entity(ZIP, etag), *(Answer([b"log"], total=3) for _ in range(2)), job=job
+    )
     both = queued(archive(SIZE), TRACE)
 
     with pytest.raises(type(error)):

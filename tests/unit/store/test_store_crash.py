@@ -14,10 +14,11 @@ from typing import IO, Any
 import msgspec
 import pytest
 
-from artifact_sync.core.model import StagedFile
+from artifact_sync.core.model import Item, StagedFile
+from artifact_sync.core.unpacking import Contents, Unpack
 from artifact_sync.ports import Publication
 from artifact_sync.store import LocalStore, manifest
-from tests.storage import HOUR, NOW, publication, transfer
+from tests.storage import HOUR, NOW, publication, staged_file, transfer
 
 CHILD = Path(__file__).with_name("publish_child.py")
 FIRST = {"artifacts.zip": b"PK" * 3000, "files/a/b.txt": b"same", "files/a/c.txt": b"same"}
@@ -110,7 +111,26 @@ async def damaged(path: Path) -> Scene:
     return Scene(path, wanted, list(wanted.files), strict=False)
 
 
-SCENES = {"fresh": fresh, "gained": gained, "damaged": damaged}
+async def unpacked(path: Path) -> Scene:
+    """An archive that is published as the files in it alone; two have the same bytes, and one of them can be executed."""
+    async with LocalStore.open(path) as store:
+        given = await publication(store, {"artifacts.zip": b"PK"})
+    into = path / ".staging" / "7-content"
+    (into / "a").mkdir(parents=True)
+    contents = {"a/run": b"same", "a/b.txt": b"same", "c": b"more"}
+    files = [msgspec.structs.replace(given.files[0], published=False, contents=Contents())]
+    for name, content in contents.items():
+        (into / name).write_bytes(content)
+        file = staged_file(f"content/{name}", content, f"7-content/{name}")
+        files.append(msgspec.structs.replace(file, path=name, executable=name == "a/run"))
+    item = Item(kind="archive", name="artifacts.zip", unpack=Unpack.ONLY)
+    wanted = Publication(
+        transfer=msgspec.structs.replace(given.transfer, items=(item,)), files=tuple(files), at=given.at
+    )
+    return Scene(path, wanted, files)
+
+
+SCENES = {"fresh": fresh, "gained": gained, "damaged": damaged, "unpacked": unpacked}
 
 
 def look(store: Path, scene: Scene) -> None:
@@ -145,7 +165,8 @@ async def recover(path: Path, scene: Scene, *, downloaded_again: bool = False) -
         assert await store.sweep(lambda _: False) == 0
     look(path, Scene(path, wanted, scene.expected))
     objects = [each for each in (path / "objects").rglob("*") if each.is_file()]
-    assert {each.name for each in objects} == {file.sha256 for file in scene.expected}
+    shown = [file for file in scene.expected if file.published]
+    assert {each.name for each in objects} == {file.sha256 + "x" * file.executable for file in shown}
 
 
 async def sweep(child: Child, scene: Scene, at: Path, judge: Callable[[str], bool], **order) -> Counter[str]:
@@ -169,6 +190,8 @@ async def sweep(child: Child, scene: Scene, at: Path, judge: Callable[[str], boo
         pytest.param("fresh", True, id="fresh"),
         pytest.param("gained", True, id="gained"),
         pytest.param("damaged", True, id="damaged"),
+        pytest.param("unpacked", True, id="unpacked"),
+        pytest.param("unpacked", False, id="unpacked, without links", marks=pytest.mark.long),
         pytest.param("gained", False, id="gained, without links"),
         pytest.param("fresh", False, id="fresh, without links", marks=pytest.mark.long),
         pytest.param("damaged", False, id="damaged, without links", marks=pytest.mark.long),
@@ -188,6 +211,8 @@ async def test_a_kill_at_any_call_leaves_all_or_nothing(child, tmp_path, kind, l
         pytest.param("fresh", "EIO", True, id="fresh, EIO from then on"),
         pytest.param("gained", "EIO", False, id="gained, EIO once"),
         pytest.param("gained", "ENOSPC", True, id="gained, ENOSPC from then on"),
+        pytest.param("unpacked", "EIO", False, id="unpacked, EIO once", marks=pytest.mark.long),
+        pytest.param("unpacked", "ENOSPC", True, id="unpacked, ENOSPC from then on", marks=pytest.mark.long),
         pytest.param("fresh", "EIO", False, id="fresh, EIO once", marks=pytest.mark.long),
         pytest.param("fresh", "ENOSPC", False, id="fresh, ENOSPC once", marks=pytest.mark.long),
         pytest.param("fresh", "ENOSPC", True, id="fresh, ENOSPC from then on", marks=pytest.mark.long),

@@ -12,6 +12,7 @@ from artifact_sync.core.unpack_layout import layout
 from artifact_sync.core.unpack_plan import Kind, Planned, UnpackPlan, find_end, plan
 from artifact_sync.core.unpacking import Refused, Rejected, Rule, SkippedLink
 from artifact_sync.errors import Corrupt
+from artifact_sync.store.modes import mode_of
 from artifact_sync.store.unpack.files import Folders, finish_directories, make_directories, write_file
 from artifact_sync.store.unpack.wire import Advanced, Done, Failed, Foreseen, Message, Order, Stored
 
@@ -85,7 +86,8 @@ class _Unpacking:
             match entry.kind:
                 case Kind.FILE:
                     *above, name = entry.path
-                    sha256 = write_file(name, blocks, at=folders.at(tuple(above)), executable=entry.executable)
+                    mode = mode_of(self._order.mode, executable=entry.executable)
+                    sha256 = write_file(name, blocks, at=folders.at(tuple(above)), mode=mode)
                     self._tell(Stored(size=member.size, sha256=sha256))
                 case Kind.LINK:
                     target = b"".join(blocks).decode("utf-8", "backslashreplace")

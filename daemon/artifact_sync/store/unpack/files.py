@@ -16,8 +16,6 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _PRIVATE_FILE = 0o600
 _PRIVATE_DIRECTORY = 0o700
 _DIRECTORY = 0o755
-_FILE = 0o644
-_EXECUTABLE = 0o755
 
 
 class Folders:
@@ -52,14 +50,14 @@ def make_directories(folders: Folders, directories: Iterable[tuple[str, ...]]) -
         os.mkdir(name, _PRIVATE_DIRECTORY, dir_fd=folders.at(tuple(above)))
 
 
-def write_file(name: str, blocks: Iterable[bytes], *, at: int, executable: bool) -> str:
+def write_file(name: str, blocks: Iterable[bytes], *, at: int, mode: int) -> str:
     """Write a new file and fsync it; its sha256 in hex. Raises OSError, and what ``blocks`` raises."""
     running = hashlib.sha256()
     with opened(name, at=at, flags=_NEW, mode=_PRIVATE_FILE) as fd:
         for block in blocks:
             running.update(block)
             write_all(fd, block)
-        os.fchmod(fd, _EXECUTABLE if executable else _FILE)
+        os.fchmod(fd, mode)
         os.fsync(fd)
     return running.hexdigest()
 

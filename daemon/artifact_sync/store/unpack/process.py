@@ -35,13 +35,19 @@ Progress = Callable[[int], None]
 
 
 async def unpack(
-    archive: Path, into: Path, *, available: int, limits: UnpackLimits = _DEFAULT, on_progress: Progress | None = None
+    archive: Path,
+    into: Path,
+    *,
+    available: int,
+    mode: int = 0o644,
+    limits: UnpackLimits = _DEFAULT,
+    on_progress: Progress | None = None,
 ) -> Unpacked | Rejected:
     """Unpack the file ``archive`` into the new directory ``into``, whose parent is there; what stands there is removed first.
 
     After Unpacked all of it is durable; otherwise, also after an error and when cancelled, nothing is left. ``available`` bytes
-    may be written. ``on_progress`` learns how many packed bytes are done. Files get mode 0644, or 0755 where their owner may
-    execute them; links are not made.
+    may be written. ``on_progress`` learns how many packed bytes are done. Files get ``mode``; where their owner may execute
+    them, everybody may who may read them. Links are not made.
 
     Raises DoesNotFit for more than ``available``, NoSpace, StoreDamaged, StoreError.
     """
@@ -50,7 +56,7 @@ async def unpack(
         try:
             with ExitStack() as stack:
                 source, root = await to_thread.run_sync(_enter, stack, archive, into)
-                order = Order(archive=source, root=root, limits=limits, available=available)
+                order = Order(archive=source, root=root, limits=limits, available=available, mode=mode)
                 verdict = await _carried_out(order, archive.name, on_progress)
             if isinstance(verdict, Rejected):
                 return _rejected(verdict, archive.name)

@@ -31,6 +31,8 @@ class Order(Struct, frozen=True, kw_only=True):
     limits: UnpackLimits
     #: Bytes that may be written.
     available: int
+    #: Of files; who may read one may execute it too where its owner may.
+    mode: int = 0o644
 
 
 class Foreseen(Struct, frozen=True, kw_only=True, tag="foreseen"):

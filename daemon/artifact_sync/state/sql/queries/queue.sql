@@ -75,4 +75,4 @@ ORDER BY next_attempt_at LIMIT 1;
 
 -- name: revive
 UPDATE transfer SET state = 'wanted', attempts = 0, next_attempt_at = NULL
-WHERE state = 'failed' AND outcome NOT IN ('gone', 'too large', 'disabled here');
+WHERE state = 'failed' AND outcome NOT IN ('gone', 'too large');
