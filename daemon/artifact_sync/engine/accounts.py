@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 
 import anyio
 
 from artifact_sync.core.events import Event, TransferEnded
 from artifact_sync.engine.means import Means
+from artifact_sync.errors import NoSpace
 
 __all__ = ["Accounts"]
 
@@ -35,7 +37,7 @@ class Accounts:
         self._emit(event)
 
     async def run(self) -> None:
-        """Settle every minute, and when cancelled. Raises StateError, NoSpace."""
+        """Settle every minute, and when cancelled. Raises StateError."""
         try:
             while True:
                 await self._clock.sleep(_EVERY)
@@ -45,7 +47,7 @@ class Accounts:
                 await self.settle()
 
     async def settle(self) -> None:
-        """Write down what came since the last time. Raises StateError, NoSpace."""
+        """Write down what came since the last time; where the disk is full, with the next time. Raises StateError."""
         kinds = {
             "requests": self._remote.requests,
             "unchanged": self._remote.unchanged,
@@ -60,5 +62,6 @@ class Accounts:
         )
         counts += self._outcomes
         if grown := counts - self._settled:
-            await self._state.count(grown)
-            self._settled = counts
+            with suppress(NoSpace):
+                await self._state.count(grown)
+                self._settled = counts
