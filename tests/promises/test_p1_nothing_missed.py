@@ -11,14 +11,14 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from artifact_sync.engine import EnginePolicy
 from artifact_sync.simulator import SimClock, World, serve
 from tests.promises.ci_life import CiLife, DoAct, acts
+from tests.promises.many_worlds import hold
 from tests.promises.virtual_daemon import VirtualDaemon, folder
-from tests.promises.virtual_loop import Census, run_virtually
+from tests.promises.virtual_loop import Census
 from tests.promises.virtual_time import START, VirtualTime
 from tests.promises.wanted_rules import MENU, PATHS, Oracle, Wanted
 
@@ -119,7 +119,7 @@ class _Life:
 
 
 async def _lived(
-    census: Census, projects: int, wanted: Sequence[Wanted], script: Sequence[DoAct], total: Counter[str]
+    census: Census, total: Counter[str], projects: int, wanted: Sequence[Wanted], script: Sequence[DoAct]
 ) -> list[str]:
     random.seed(0)
     world = World(clock=SimClock.manual(START), seed=0)
@@ -145,39 +145,21 @@ async def _lived(
     return oracle.wrong(mirrored)
 
 
-def _check(total: Counter[str], examples: int, *, derandomize: bool) -> None:
-    @settings(
-        max_examples=examples,
-        derandomize=derandomize,
-        database=None,
-        deadline=None,
-        print_blob=True,
-        # Explaining runs a failing world line by line, dozens of times.
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(
-        projects=st.integers(1, len(PATHS)),
-        wanted=st.lists(st.sampled_from(MENU), min_size=1, max_size=4, unique_by=lambda one: one.name),
-        script=acts(KINDS, most=60),
-    )
-    def every_world(projects: int, wanted: list[Wanted], script: list[DoAct]) -> None:
-        wrong = run_virtually(lambda census: _lived(census, projects, wanted, script, total))
-        assert not wrong, "\n".join(wrong)
-
-    every_world()
-    print("\n" + ", ".join(f"{kind}: {count}" for kind, count in sorted(total.items())))  # noqa: T201 -- what the run covered, with -s or on a failure
-    assert [kind for kind in COVERED if not total[kind]] == []
+_WORLDS = {
+    "projects": st.integers(1, len(PATHS)),
+    "wanted": st.lists(st.sampled_from(MENU), min_size=1, max_size=4, unique_by=lambda one: one.name),
+    "script": acts(KINDS, most=60),
+}
 
 
 @pytest.mark.timeout(900)
 def test_nothing_is_missed_in_thirty_worlds():
     """After quiescence the mirror holds what the rules select, in worlds where everything happens that GitLab allows."""
-    _check(Counter(), 30, derandomize=True)
+    hold(_lived, covered=COVERED, worlds=30, repeatable=True, **_WORLDS)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_nothing_is_missed_in_five_hundred_worlds():
     """The same in worlds that no run has seen before."""
-    _check(Counter(), 500, derandomize=False)
+    hold(_lived, covered=COVERED, worlds=500, repeatable=False, **_WORLDS)

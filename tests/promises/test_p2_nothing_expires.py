@@ -28,15 +28,15 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from artifact_sync.core.rules import Keep, KeepPolicy
 from artifact_sync.engine import EnginePolicy
 from artifact_sync.simulator import TOKEN, JobSpec, SimClock, SimJob, SimProject, SimToken, World, serve, small
 from artifact_sync.simulator.faults import Answer, Fault
+from tests.promises.many_worlds import hold
 from tests.promises.virtual_daemon import VirtualDaemon, folder
-from tests.promises.virtual_loop import Census, run_virtually
+from tests.promises.virtual_loop import Census
 from tests.promises.virtual_time import START, VirtualTime
 from tests.promises.wanted_rules import Wanted
 
@@ -197,7 +197,7 @@ def _kept_only(one: _Released, spans: Sequence[Lived]) -> bool:
     return any(span.kind == "outage" and span.begin <= one.at and one.expires <= span.end for span in spans)
 
 
-async def _lived(census: Census, setting: Setting, script: Sequence[Burst | Span], total: Counter[str]) -> list[str]:
+async def _lived(census: Census, total: Counter[str], setting: Setting, script: Sequence[Burst | Span]) -> list[str]:
     random.seed(0)
     world = World(clock=SimClock.manual(START), seed=0)
     world.add_token(SimToken(value=TOKEN, protected=False))
@@ -256,34 +256,14 @@ COVERED = (
 )
 
 
-def _check(total: Counter[str], examples: int, *, derandomize: bool) -> None:
-    @settings(
-        max_examples=examples,
-        derandomize=derandomize,
-        database=None,
-        deadline=None,
-        print_blob=True,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(setting=SETTINGS, script=SCRIPTS)
-    def every_world(setting: Setting, script: list[Burst | Span]) -> None:
-        wrong = run_virtually(lambda census: _lived(census, setting, script, total))
-        assert not wrong, "\n".join(wrong)
-
-    every_world()
-    print("\n" + ", ".join(f"{kind}: {count}" for kind, count in sorted(total.items())))  # noqa: T201 -- what the run covered, with -s or on a failure
-    assert [kind for kind in COVERED if not total[kind]] == []
-
-
 @pytest.mark.timeout(900)
 def test_nothing_that_could_be_saved_is_lost_in_thirty_worlds():
     """With a budget too small for everything, refused keeps and a wrong clock, only what no order could save is lost."""
-    _check(Counter(), 30, derandomize=True)
+    hold(_lived, covered=COVERED, worlds=30, repeatable=True, setting=SETTINGS, script=SCRIPTS)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_nothing_that_could_be_saved_is_lost_in_three_hundred_worlds():
     """The same in worlds that no run has seen before."""
-    _check(Counter(), 300, derandomize=False)
+    hold(_lived, covered=COVERED, worlds=300, repeatable=False, setting=SETTINGS, script=SCRIPTS)

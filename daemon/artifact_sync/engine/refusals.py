@@ -17,6 +17,8 @@ __all__ = ["Refusals"]
 _FIRST_WAIT = timedelta(seconds=15)
 _LONGEST_WAIT = timedelta(minutes=15)
 _LONGEST_OF_A_REF = timedelta(minutes=30)
+#: A ref that nobody asked about for so long is forgotten; there are new ones for ever.
+_REMEMBERED = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -46,6 +48,7 @@ class Refusals:
         if (until := self.until(project_id, ref, now)) is not None and ref in self._projects[project_id].refs:
             return until
         waits = self._projects.setdefault(project_id, _Waits(until=now))
+        waits.refs = {one: wait for one, wait in waits.refs.items() if now - wait[1] < _REMEMBERED}
         count, _ = waits.refs.get(ref, (0, now))
         until = now + _wait(count, _LONGEST_OF_A_REF)
         waits.refs[ref] = count + 1, until

@@ -102,7 +102,7 @@ class Workers:
         self._last_pause: ArtifactSyncError | None = None
         #: Whether a single pass is made, which does not wait for better times.
         self._once = False
-        #: Transfers that failed since the last one that succeeded, for a reason that may be everybody's.
+        #: Transfers that failed since the last one that succeeded, for a reason that may be everybody's; a few.
         self._failing: set[int] = set()
         self._rests = 0
         self.tally = Tally()
@@ -248,7 +248,8 @@ class Workers:
         """Rest where nobody's download succeeds: a storage that fails is not asked for each of them again and again."""
         if not isinstance(error, Transient) or isinstance(error, Throttled):
             return
-        self._failing.add(queued.id)
+        if len(self._failing) < _OUTAGE:
+            self._failing.add(queued.id)
         if self._outage:
             rest = min(_FIRST_REST * (1 << min(self._rests, 16)), _LONGEST_REST)
             self._paused_until = self._clock.monotonic() + rest

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
-from artifact_sync.errors import Refused, RemoteError, Transient, Unreachable
+from artifact_sync.errors import Refused, RemoteError, Transient
 from artifact_sync.gitlab.answers import error_for
 from artifact_sync.gitlab.ranges import Stretch, Wanted, continues, pin_of, strong_etag
 from artifact_sync.gitlab.redirects import HOPS, STATUSES, Hop, RedirectPolicy, plain
@@ -88,16 +88,26 @@ class Downloads:
     async def open(self, source: Source, wanted: Wanted | None) -> AsyncIterator[Body]:
         """See ports.Remote.open."""
         async with AsyncExitStack() as stack:
-            yield await self._opened(source, wanted, stack)
+            attempts = self._requester.attempts
+            while True:
+                once = partial(self._opened, source, wanted, stack)
+                if (download := await self._requester.persistently(once, attempts=attempts)) is not None:
+                    break
+                # Not the rest that was asked for: then everything, from the start.
+                wanted = None
+            yield download
 
     @asynccontextmanager
     async def open_range(self, source: Source, stretch: Stretch, *, further: bool) -> AsyncIterator[Piece | None]:
         """See ports.Remote.open_range."""
         async with AsyncExitStack() as stack:
             piece = await self._same_place(source, stretch, stack) if further else None
-            yield piece or await self._piece(
-                source, stretch, stack, attempts=1 if further else self._requester.attempts
-            )
+            if piece is None:
+                attempts = 1 if further else self._requester.attempts
+                piece = await self._requester.persistently(
+                    partial(self._piece, source, stretch, stack), attempts=attempts
+                )
+            yield piece
 
     async def _same_place(self, source: Source, stretch: Stretch, stack: AsyncExitStack) -> RangeDownload | None:
         """The piece from where GitLab sent the download before: it costs GitLab no request. None: ask GitLab."""
@@ -119,43 +129,25 @@ class Downloads:
         self._targets.forget(source, hop)
         return None
 
-    async def _piece(
-        self, source: Source, stretch: Stretch, stack: AsyncExitStack, *, attempts: int
-    ) -> RangeDownload | None:
-        for attempt in itertools.count(1):
-            try:
-                async with AsyncExitStack() as own:
-                    response, hop, asked = await self._follow(source, stretch, own)
-                    piece = _granted(response, hop, stretch, asked=asked)
-                    if piece is not None:
-                        self.ranges = True
-                        stack.push_async_exit(own.pop_all())
-                    elif stretch.pin is None and response.status == HTTPStatus.OK:
-                        # Nothing but the range was asked for: whoever answers with everything ignores ranges.
-                        self.ranges = False
-                    return piece
-            except Transient as error:
-                if attempt >= attempts or isinstance(error, Unreachable):
-                    raise
-                await self._requester.wait(attempt, error)
-        raise AssertionError  # pragma: no cover -- count() does not end
+    async def _piece(self, source: Source, stretch: Stretch, stack: AsyncExitStack) -> RangeDownload | None:
+        async with AsyncExitStack() as own:
+            response, hop, asked = await self._follow(source, stretch, own)
+            piece = _granted(response, hop, stretch, asked=asked)
+            if piece is not None:
+                self.ranges = True
+                stack.push_async_exit(own.pop_all())
+            elif stretch.pin is None and response.status == HTTPStatus.OK:
+                # Nothing but the range was asked for: whoever answers with everything ignores ranges.
+                self.ranges = False
+            return piece
 
-    async def _opened(self, source: Source, wanted: Wanted | None, stack: AsyncExitStack) -> Download:
-        for attempt in itertools.count(1):
-            try:
-                async with AsyncExitStack() as own:
-                    response, hop, asked = await self._follow(source, wanted, own)
-                    download = _accepted(response, hop, wanted, source, asked=asked)
-                    if download is not None:
-                        stack.push_async_exit(own.pop_all())
-                        return download
-                # Not the rest that was asked for: then everything, from the start.
-                wanted = None
-            except Transient as error:
-                if attempt >= self._requester.attempts or isinstance(error, Unreachable):
-                    raise
-                await self._requester.wait(attempt, error)
-        raise AssertionError  # pragma: no cover -- count() does not end
+    async def _opened(self, source: Source, wanted: Wanted | None, stack: AsyncExitStack) -> Download | None:
+        async with AsyncExitStack() as own:
+            response, hop, asked = await self._follow(source, wanted, own)
+            download = _accepted(response, hop, wanted, source, asked=asked)
+            if download is not None:
+                stack.push_async_exit(own.pop_all())
+            return download
 
     async def _follow(
         self, source: Source, wanted: Wanted | Stretch | None, stack: AsyncExitStack

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from http import HTTPStatus
+from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import structlog
@@ -29,6 +31,8 @@ from artifact_sync.ports import Priority
 __all__ = ["Credential", "Requester", "asked_for", "refuse_encoding"]
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 _SUCCESS = range(200, 300)
 _BASE, _CAP = 1.0, 900.0
@@ -93,18 +97,28 @@ class Requester:
         ``verdict``: whether a 401 here tells that the token is bad everywhere. With ``look`` a 304 is a success, too, where
         its condition was sent. Raises as ports.Remote says.
         """
+        once = partial(self._once, method, place, credential, priority, verdict=verdict, look=look)
+        return await self.persistently(once, attempts=self.attempts, again=again)
+
+    async def persistently(
+        self,
+        once: Callable[[], Awaitable[T]],
+        *,
+        attempts: int,
+        again: Callable[[Transient], bool] = lambda _: True,
+    ) -> T:
+        """What ``once`` brings, tried again after what may pass. Raises what its last try raises."""
         attempt = 1
         while True:
             try:
-                return await self._once(method, place, credential, priority, verdict=verdict, look=look)
+                return await once()
             except Transient as error:
-                if attempt >= self.attempts or isinstance(error, Unreachable) or not again(error):
+                if attempt >= attempts or isinstance(error, Unreachable) or not again(error):
                     raise
-                await self.wait(attempt, error)
+                await self._wait(attempt, error)
                 attempt += 1
 
-    async def wait(self, attempt: int, error: Transient) -> None:
-        """Wait before the next try."""
+    async def _wait(self, attempt: int, error: Transient) -> None:
         seconds = delay(attempt, base=_BASE, cap=_CAP, jitter=random.random(), retry_after=error.retry_after)
         log.warning("request.retried", asked=error.asked, answer=error.answer, attempt=attempt, wait=round(seconds, 1))
         await self._clock.sleep(seconds)

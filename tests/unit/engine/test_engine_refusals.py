@@ -48,6 +48,14 @@ def test_refusals_of_one_moment_count_as_one():
     assert refusals.refused(1, "main", START + timedelta(seconds=1)) == first
 
 
+def test_refs_are_forgotten_in_time():
+    """A project that refuses has new tags for ever, and memory has not."""
+    refusals = Refusals()
+    for day in range(100):
+        refusals.refused(1, f"v{day}", START + day * timedelta(days=1))
+    assert len(refusals._projects[1].refs) <= 2
+
+
 def test_one_grant_ends_the_wait_of_the_whole_project():
     """Maintenance is over for all refs at the same time; the caller learns what to bring forward."""
     refusals = Refusals()

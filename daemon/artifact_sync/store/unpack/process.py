@@ -105,12 +105,12 @@ async def _followed(
 ) -> Unpacked | Rejected | None:
     """The verdict, or None when the process ended without one. Raises OSError, StoreError."""
     account = Account(name, on_progress)
-    if process.stdin is None or process.stdout is None:  # pragma: no cover - both are pipes
-        raise StoreError(f"unpacking {name}: no pipes")
+    stdin, stdout = process.stdin, process.stdout
+    assert stdin and stdout  # noqa: S101, PT018 - both are pipes
     # A process that dies before it reads says why by its exit.
     with suppress(BrokenResourceError, ClosedResourceError):
-        await process.stdin.send(encode(order))
-    async for line in lines(process.stdout, name):
+        await stdin.send(encode(order))
+    async for line in lines(stdout, name):
         verdict = account.take(line)
         if verdict is not None:
             return verdict
