@@ -160,6 +160,25 @@ async def test_an_idle_project_costs_one_request_a_poll(tmp_path):
             assert [seen.path for seen in world.requests[before:]] == ["/api/v4/projects/1/pipelines"]
 
 
+async def test_an_idle_project_is_asked_seldom_from_the_start(tmp_path):
+    """After a third of the time for which nothing has moved in it, which is known at once, and not by asking again."""
+    world = World(clock=SimClock.manual())
+    clock = DrivenClock(world.clock)
+    build(world, world.add_project("acme/app"), "build", at=world.clock.now() - timedelta(hours=1))
+    week = timedelta(days=7)
+    policy = replace(QUICK, interval=MINUTE, resolve_every=timedelta(days=1), audit=None, backfill=week)
+    async with serve(world), rig(world, tmp_path, rule(), policy=policy, clock=clock) as daemon, running(daemon):
+        await quiet(clock, 6)
+        clock.advance(MINUTE)
+        await until(lambda: len(mirrored(tmp_path)) == 1)
+        await quiet(clock, 6)
+        before = world.requests.total
+        for _ in range(60):
+            clock.advance(MINUTE)
+            await quiet(clock, 6)
+        assert 1 <= len(world.requests[before:]) <= 3
+
+
 async def test_a_project_that_fails_is_asked_less_and_less(tmp_path):
     """Not without a pause either where a look at one of its pipelines is due."""
     world = World(clock=SimClock.manual())

@@ -288,6 +288,23 @@ async def test_a_protected_branch_does_not_keep_others_from_being_kept(world, ap
     assert all(job.expire_at is not None for job in protected)
 
 
+async def test_a_grant_brings_the_others_forward(world, app, clock, tmp_path):
+    """What one ref is granted the other may be granted, too, and is asked for in the same moment."""
+    refused = build(world, app, "build", expire_in=DAY).jobs[0]
+    granted = build(world, app, "build", ref="topic", expire_in=DAY + HOUR / 60).jobs[0]
+    unavailable(world)
+    fault = world.faults.add(Fault(action=Answer(status=403), path=f"/jobs/{refused.id}/artifacts/keep$", times=2))
+    policy = replace(QUICK, attempts=1, keeps=1)
+    async with rig(world, tmp_path, rule(keep=BEFORE), clock=clock, policy=policy) as daemon:
+        clock.advance(DAY - HOUR)
+        await daemon.sync()
+        assert (refused.expire_at is None, granted.expire_at is None) == (False, False)
+        clock.advance(timedelta(seconds=15))
+        await daemon.sync()
+    assert fault.fired == 2
+    assert (refused.expire_at, granted.expire_at) == (None, None)
+
+
 async def test_what_has_surely_expired_is_not_asked_for(world, app, clock, tmp_path):
     """The answer is known to be 404; the ledger says so, and the download is tried: GitLab holds the newest of a ref."""
     app.keep_latest = True

@@ -10,7 +10,7 @@ import pytest
 from artifact_sync.errors import NotFound, Throttled, Transient
 from artifact_sync.gitlab import FileToken, NoToken
 from artifact_sync.ports import Page, Priority
-from artifact_sync.simulator import TOKEN, JobSpec, SimToken, Throttle, faults
+from artifact_sync.simulator import TOKEN, Delivery, JobSpec, SimToken, Throttle, faults
 from artifact_sync.simulator.faults import Fault
 from tests.integration.fetch.raw_server import Request, raw_server, script, whole
 from tests.integration.gitlab.gitlab_harness import Scene, client_of, downloaded, entries, json_answer, scene_of
@@ -225,6 +225,15 @@ async def test_requests_are_counted_by_purpose():
         assert sum(client.requests.values()) == scene.world.requests.total
         assert {priority: count for priority, count in client.unchanged.items() if count} == {Priority.POLL: 1}
         assert {priority: count for priority, count in client.throttled.items() if count} == {Priority.DOWNLOAD: 1}
+
+
+async def test_an_object_store_costs_nothing_of_the_budget():
+    """It is not GitLab's: its hop is neither counted nor waited for."""
+    async with scene_of() as scene:
+        scene.world.delivery = Delivery.REDIRECT
+        await downloaded(scene.client, scene.source)
+        assert scene.client.requests[Priority.DOWNLOAD] == 1
+        assert scene.world.requests.total == 2
 
 
 async def test_throttled_polls_are_counted_as_such():
