@@ -1,0 +1,78 @@
+"""What retention makes of everything that is published: the plan that a person is shown and the janitor follows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from functools import partial
+
+from anyio import to_thread
+
+from artifact_sync.core.holding import held
+from artifact_sync.core.retention import Held, RetentionPlan, plan_retention
+from artifact_sync.core.rules import Rule
+from artifact_sync.ports import State
+
+__all__ = ["Linked", "beyond", "most_removed", "plan_of"]
+
+#: So many publications take milliseconds.
+_MANY = 1000
+#: Destinations that links point at.
+Linked = Callable[[], Awaitable[frozenset[str]]]
+
+
+async def plan_of(
+    state: State, rules: Sequence[Rule], *, now: datetime, linked: Linked, orphans: bool = False
+) -> RetentionPlan:
+    """The plan at this moment. Reads the state and, where something would go, the links in the tree; changes nothing.
+
+    Holds about a kilobyte of each publication. Raises StateError, StoreError.
+    """
+    publications = await _held(state, rules)
+    retains = {rule.name: rule.retain for rule in rules}
+    planned = partial(plan_retention, publications, retains, now=now, orphans=orphans)
+    plan = await _aside(planned, len(publications))
+    # Looking for links means looking into every directory: not for nothing.
+    if plan.removed and (latest := await linked()):
+        plan = await _aside(partial(planned, latest=latest), len(publications))
+    return plan
+
+
+def most_removed(publications: int, share: float) -> int:
+    """How many of these one prune may remove unasked: the share of them, and one in any case, unless the share is nothing."""
+    return max(1, int(publications * share + 1e-9)) if share > 0 else 0
+
+
+def beyond(plan: RetentionPlan, share: float) -> bool:
+    """Whether the plan removes more than one prune may."""
+    return len(plan.removed) > most_removed(plan.count, share)
+
+
+async def _aside(planned: Callable[[], RetentionPlan], count: int) -> RetentionPlan:
+    """Where there are many, nobody waits for the plan."""
+    return planned() if count < _MANY else await to_thread.run_sync(planned)
+
+
+async def _held(state: State, rules: Sequence[Rule]) -> list[Held]:
+    pins = {(pinned.project_id, pinned.job_id) for pinned in await state.pins()}
+    paths: dict[int, str | None] = {}
+    found: list[Held] = []
+    async for queued in state.published():
+        transfer = queued.transfer
+        project_id = transfer.project_id
+        if project_id not in paths:
+            progress = await state.progress(project_id)
+            paths[project_id] = progress.path if progress is not None else None
+        if queued.published_at is not None:
+            found.append(
+                held(
+                    transfer,
+                    rules,
+                    number=queued.id,
+                    size=queued.size,
+                    published_at=queued.published_at,
+                    path=paths[project_id],
+                    pinned=(project_id, transfer.job.id) in pins,
+                )
+            )
+    return found
