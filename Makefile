@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help demo run test test-long lint format bench build lock clean
+.PHONY: help demo run test test-long crash lint format bench build lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -29,6 +29,9 @@ test: lint ## Lint, types, import contracts, and all tests but the long ones
 
 test-long: $(READY) ## The tests that take minutes
 	@$(BIN)/python -m pytest -m long $(ARGS)
+
+crash: $(READY) ## Kill, fail, cut off and starve the daemon at every turn; ONLY=T1,T3 for a part (needs root)
+	@$(BIN)/python -m tests.crash.lab $(if $(ONLY),--only $(ONLY)) $(if $(FAULTS),--faults $(FAULTS)) $(ARGS)
 
 lint: $(READY) ## ruff, mypy, import contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "Some files are not formatted; run: make format"; exit 1; }
