@@ -1,0 +1,53 @@
+"""A served world with one project, mirrored and served again."""
+
+import aiohttp
+import pytest
+
+from artifact_sync.core.rules import Fetch
+from artifact_sync.simulator import World, serve
+from tests.integration.engine.engine_harness import rig, rule
+from tests.integration.web.web_harness import ended, served
+
+
+@pytest.fixture
+async def world():
+    """Served, on the real clock; its reports can be had."""
+    made = World()
+    made.report_downloads = True
+    async with serve(made):
+        yield made
+
+
+@pytest.fixture
+def app(world):
+    """The project acme/app."""
+    return world.add_project("acme/app")
+
+
+@pytest.fixture
+def job(world, app):
+    """A job of it that has ended."""
+    return ended(world, app, "build")[0]
+
+
+@pytest.fixture
+async def mirror(world, app, job, tmp_path):
+    """The job mirrored: archive, a report and the log."""
+    async with rig(world, tmp_path, rule(fetch=Fetch(reports=("junit",), trace=True))) as daemon:
+        report = await daemon.sync()
+        assert report.complete
+        yield daemon
+
+
+@pytest.fixture
+async def replica(mirror):
+    """It, served without tokens."""
+    async with served(mirror) as answering:
+        yield answering
+
+
+@pytest.fixture
+async def http():
+    """An HTTP client."""
+    async with aiohttp.ClientSession() as session:
+        yield session
