@@ -126,7 +126,14 @@ def test_the_configuration_is_accepted_as_it_stands(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)\)", README))
-def test_links_lead_somewhere(link):
-    """What the README points at is there."""
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize(
+    ("page", "link"),
+    [
+        (page, link)
+        for page in ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+        for link in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / page).read_text())
+    ],
+)
+def test_links_lead_somewhere(page, link):
+    """What a page points at is there."""
+    assert ((ROOT / page).parent / link).exists()
