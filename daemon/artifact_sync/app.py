@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from artifact_sync.after import HttpWebhooks, LocalCommands
 from artifact_sync.config import Settings, Token
+from artifact_sync.config.rule_sections import After
+from artifact_sync.config.sections import Secret
 from artifact_sync.core.events import Emit
+from artifact_sync.core.hooks import wanted_hooks
 from artifact_sync.core.rules import Rule
 from artifact_sync.engine import Engine, EnginePolicy, Means
-from artifact_sync.errors import StateError
-from artifact_sync.fetch import Fetcher, FetchPolicy
+from artifact_sync.engine.holdings import Linked
+from artifact_sync.engine.rebuilding import Rebuilt
+from artifact_sync.engine.rebuilding import rebuild as rebuilt
+from artifact_sync.errors import CredentialRefused, StateError, StoreError
+from artifact_sync.fetch import Bandwidth, Fetcher, FetchPolicy, SingleFetcher
 from artifact_sync.gitlab import (
     Client,
     ClientOptions,
@@ -27,12 +34,14 @@ from artifact_sync.gitlab import (
     TokenKind,
     TokenSource,
 )
-from artifact_sync.ports import Clock, Copies, Remote, State
+from artifact_sync.observe import mask
+from artifact_sync.ports import Clock, Operator, OwnFile, Remote, Shelf, State
 from artifact_sync.queue import EmbeddedQueue
-from artifact_sync.state import SqliteState
-from artifact_sync.store import LocalStore, StoreView
+from artifact_sync.state import SqliteBuilder, SqliteState
+from artifact_sync.store import Access, LocalStore, StoreView
+from artifact_sync.store import OwnFile as LocalFile
 
-__all__ = ["Reading", "build", "read", "token_source"]
+__all__ = ["Operating", "Reading", "build", "operate", "own_file", "read", "rebuild", "secret_source", "token_source"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +52,9 @@ class Reading:
     state: State
     #: Whether there is a state: what is written into an empty one is gone with it.
     recorded: bool
-    copies: Copies
+    copies: Shelf
+    #: Destinations that links in the tree point at.
+    linked: Linked
     clock: Clock
     rules: tuple[Rule, ...]
     policy: EnginePolicy
@@ -65,8 +76,9 @@ async def build(settings: Settings, *, emit: Emit, moved: bool = False) -> Async
     clock = ServerClock()
     async with AsyncExitStack() as stack:
         min_free = settings.store.min_free
-        store = await stack.enter_async_context(LocalStore.open(settings.store_path, min_free=min_free))
-        state = await stack.enter_async_context(SqliteState.open(settings.state_path))
+        access = Access.of(settings.store.mode, settings.store.group)
+        store = await stack.enter_async_context(LocalStore.open(settings.store_path, min_free=min_free, access=access))
+        state = await stack.enter_async_context(SqliteState.open(settings.state_path, ballast=True))
         await _own(state, settings, store.identity, moved=moved)
         remote = await stack.enter_async_context(Client(_options(settings), clock=clock))
         policy = FetchPolicy(
@@ -75,16 +87,20 @@ async def build(settings: Settings, *, emit: Emit, moved: bool = False) -> Async
             segments=settings.downloads.segments,
             segment_above=settings.downloads.segment_above,
         )
+        # The machine's own clock: the timetable is about its line, and not about GitLab's time.
+        bandwidth = Bandwidth(settings.downloads.timetable, clock=clock.local)
         engine = Engine(
             remote=remote,
             store=store,
             state=state,
-            queue=EmbeddedQueue(state),
-            fetcher=Fetcher(remote, store, state, clock=clock, policy=policy, emit=emit),
+            queue=EmbeddedQueue(state, after=wanted_hooks(settings.compiled_rules)),
+            fetcher=Fetcher(remote, store, state, clock=clock, policy=policy, emit=emit, bandwidth=bandwidth),
             clock=clock,
             rules=settings.compiled_rules,
             policy=_policy(settings),
             emit=emit,
+            commands=_commands(settings),
+            webhooks=await stack.enter_async_context(_webhooks(settings)),
         )
         await engine.recover()
         yield engine
@@ -104,15 +120,56 @@ async def read(settings: Settings) -> AsyncIterator[Reading]:
         owners = await state.belongs_to()
         _require_owner("gitlab", owners, _address(settings), settings)
         remote = await stack.enter_async_context(Client(_options(settings), clock=clock))
+        view = StoreView(settings.store_path, identity=owners.get("store"))
         yield Reading(
             remote=remote,
             state=state,
             recorded=recorded,
-            copies=StoreView(settings.store_path, identity=owners.get("store")),
+            copies=view,
+            linked=view.linked,
             clock=clock,
             rules=settings.compiled_rules,
             policy=_policy(settings),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operating:
+    """What commands need that look at single jobs in GitLab, and act on them: neither store nor state."""
+
+    remote: Remote
+    operator: Operator
+    fetcher: SingleFetcher
+    clock: Clock
+
+
+@asynccontextmanager
+async def operate(settings: Settings) -> AsyncIterator[Operating]:
+    """GitLab alone, by the configured budget."""
+    clock = ServerClock()
+    async with Client(_options(settings), clock=clock) as remote:
+        policy = FetchPolicy(min_rate=settings.downloads.min_rate, min_free=0)
+        bandwidth = Bandwidth(settings.downloads.timetable, clock=clock.local)
+        fetcher = SingleFetcher(remote, clock=clock, policy=policy, bandwidth=bandwidth)
+        yield Operating(remote=remote, operator=remote.operator, fetcher=fetcher, clock=clock)
+
+
+def own_file(path: Path, *, what: str, force: bool) -> AbstractAsyncContextManager[OwnFile]:
+    """A file to download into, outside of the store. Raises UsageError, StoreError when it is entered."""
+    return LocalFile.open(path, what=what, force=force)
+
+
+async def rebuild(settings: Settings, *, verify: bool) -> Rebuilt:
+    """The state again from the store, which must be there. Raises StoreLocked, StoreError, StateError, NoSpace."""
+    if not (settings.store_path / "tree").is_dir():
+        raise StoreError(
+            f"there is no store at {settings.store_path}",
+            hint="Is its disk mounted? A state is rebuilt from what is mirrored; without any, start with a new one.",
+        )
+    async with LocalStore.open(settings.store_path) as store, SqliteBuilder.open(settings.state_path) as builder:
+        owners = {"gitlab": _address(settings), "store": store.identity}
+        inspector = store.inspector() if verify else None
+        return await rebuilt(store, builder, owners=owners, inspector=inspector)
 
 
 async def _own(state: State, settings: Settings, store: str, *, moved: bool) -> None:
@@ -165,18 +222,64 @@ def _options(settings: Settings) -> ClientOptions:
 def token_source(token: Token) -> TokenSource:
     """Where a token is read from."""
     kind = TokenKind(token.kind)
-    if kind is TokenKind.NONE:
-        return NoToken()
-    if token.file is not None:
-        return FileToken(token.file, kind)
-    if token.credential is not None:
-        return CredentialToken(token.credential, kind)
-    return EnvToken(token.env or "GITLAB_TOKEN", kind)
+    return NoToken() if kind is TokenKind.NONE else secret_source(token, kind)
+
+
+def secret_source(secret: Secret, kind: TokenKind = TokenKind.PRIVATE) -> TokenSource:
+    """Where a secret is read from."""
+    if secret.file is not None:
+        return FileToken(secret.file, kind)
+    if secret.credential is not None:
+        return CredentialToken(secret.credential, kind)
+    return EnvToken(secret.env or "GITLAB_TOKEN", kind)
+
+
+def _commands(settings: Settings) -> LocalCommands:
+    withheld = {secret.env for secret in _secrets(settings) if secret.env is not None}
+    return LocalCommands(
+        timeout=settings.hooks.timeout.total_seconds(), mask=_masking(settings), withheld=withheld | {"GITLAB_TOKEN"}
+    )
+
+
+def _webhooks(settings: Settings) -> HttpWebhooks:
+    source = secret_source(settings.hooks.secret) if settings.hooks.secret is not None else None
+    return HttpWebhooks(
+        timeout=settings.hooks.timeout.total_seconds(),
+        secret=None if source is None else lambda: source.current().value,
+        proxy=settings.gitlab.proxy,
+        ca_file=settings.gitlab.ca_file,
+        mask=_masking(settings),
+    )
+
+
+def _secrets(settings: Settings) -> tuple[Secret, ...]:
+    """Every secret that the configuration names."""
+    named = (settings.gitlab.token, settings.gitlab.keep_token, settings.hooks.secret, settings.server.webhook_secret)
+    return (*(secret for secret in named if secret is not None), *settings.server.tokens)
+
+
+def _masking(settings: Settings) -> Callable[[str], str]:
+    """What takes the configured secrets out of a text, as they are when it is called, and what looks like one."""
+    sources = [secret_source(secret) for secret in _secrets(settings) if secret.sources]
+
+    def masked(text: str) -> str:
+        for source in sources:
+            with suppress(CredentialRefused):
+                text = text.replace(source.current().value, "[masked]")
+        return mask(text)
+
+    return masked
 
 
 def _policy(settings: Settings) -> EnginePolicy:
     poll, downloads = settings.poll, settings.downloads
-    rules = json.dumps(settings.effective()["rules"], sort_keys=True)
+    # How long publications stay says nothing about which jobs are wanted: history is not walked again for it.
+    # The same is true of what happens after a publication.
+    nothing = After().model_dump(mode="json")
+    selecting = [
+        rule | {"retain": dict.fromkeys(rule["retain"]), "after": nothing} for rule in settings.effective()["rules"]
+    ]
+    rules = json.dumps(selecting, sort_keys=True)
     return EnginePolicy(
         rules=hashlib.sha256(rules.encode()).hexdigest()[:16],
         interval=poll.interval,
@@ -186,5 +289,10 @@ def _policy(settings: Settings) -> EnginePolicy:
         settle=poll.settle,
         downloads=downloads.concurrency,
         attempts=downloads.attempts,
+        hook_retries=settings.hooks.retries,
+        hook_timeout=settings.hooks.timeout.total_seconds(),
         polls=max(1, settings.gitlab.requests.concurrency // 2),
+        max_delete=settings.retention.max_delete,
+        trash=settings.retention.trash,
+        min_free=settings.store.min_free,
     )

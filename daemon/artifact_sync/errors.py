@@ -18,6 +18,7 @@ __all__ = [
     "CredentialRefused",
     "Denied",
     "DoesNotFit",
+    "HookFailed",
     "NoSpace",
     "NotAnArchive",
     "NotFound",
@@ -213,6 +214,18 @@ class NotMirrored(ArtifactSyncError):
     """What is to be given up in GitLab has no verified copy here."""
 
     exit_code = 5
+
+
+class HookFailed(ArtifactSyncError):
+    """What a rule wants after a publication did not succeed.
+
+    ``again``: whether another attempt may. ``retry_after`` is what a receiver asked for, in seconds.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", again: bool = True, retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.again = again
+        self.retry_after = retry_after
 
 
 class StateError(ArtifactSyncError):

@@ -12,17 +12,28 @@ import structlog
 
 from artifact_sync.core.events import (
     Audited,
+    Damaged,
     Emit,
     Event,
+    Foreign,
+    HookEnded,
+    HooksDropped,
     Kept,
+    LatestFailed,
+    LatestMoved,
+    Mended,
     ProjectFailed,
     ProjectFound,
+    PruneRefused,
+    PublicationPruned,
+    PublicationRestored,
     Recovered,
     Selected,
     Started,
     Stopping,
     TransferEnded,
     TransferStarted,
+    TrashEmptied,
 )
 from artifact_sync.errors import Outcome
 
@@ -96,7 +107,7 @@ def fan_out(*subscribers: Emit) -> Emit:
     return tell
 
 
-def log_events(event: Event) -> None:  # noqa: C901 - one case for each event
+def log_events(event: Event) -> None:  # noqa: C901, PLR0912 - one case for each event
     """Write an event to the log, under one name for each happening."""
     match event:
         case Started():
@@ -133,11 +144,62 @@ def log_events(event: Event) -> None:  # noqa: C901 - one case for each event
             level(
                 "project.audited", project=event.path, jobs=event.jobs, selected=event.selected, missing=event.missing
             )
+        case Damaged():
+            names = [f"{damage.name}: {damage.fault.value}" for damage in event.damages]
+            log.error("publication.damaged", **_named(event), dest=event.dest, damages=names, count=event.count)
+        case Mended():
+            log.warning("publication.mended", **_named(event), dest=event.dest, whole=event.whole)
+        case Foreign():
+            log.warning("publication.foreign", dest=event.dest, names=event.names)
+        case HookEnded():
+            level = log.warning if event.result == "failed" else log.info
+            level(
+                "hook.ended",
+                **_named(event),
+                rule=event.rule,
+                kind=event.kind.value,
+                result=event.result,
+                attempt=event.attempt,
+                seconds=round(event.seconds, 3),
+                detail=event.detail,
+                hint=event.hint,
+                retry_at=event.retry_at.isoformat() if event.retry_at else None,
+            )
+        case HooksDropped():
+            log.warning("hooks.dropped", rule=event.rule, kind=event.kind.value, count=event.count)
+        case LatestMoved():
+            log.info("latest.moved", link=event.link, dest=event.dest)
+        case LatestFailed():
+            log.warning("latest.failed", link=event.link, dest=event.dest, error=event.error, hint=event.hint)
+        case PublicationPruned():
+            log.info("publication.pruned", **_named(event), dest=event.dest, bytes=event.size, why=event.why)
+        case PublicationRestored():
+            log.info("publication.restored", **_named(event), dest=event.dest, bytes=event.size)
+        case PruneRefused():
+            log.warning(
+                "prune.refused",
+                removable=event.removable,
+                publications=event.publications,
+                most=event.most,
+                hint=event.hint,
+            )
+        case TrashEmptied():
+            level = log.warning if event.early else log.info
+            level("trash.emptied", publications=event.publications, freed=event.freed, early=event.early)
         case Recovered():
             log.info("store.recovered", republished=event.republished, restarted=event.restarted, missing=event.missing)
         case Stopping():
             log.info("daemon.stopping", reason=event.reason)
 
 
-def _named(event: Selected | TransferStarted | TransferEnded) -> dict[str, object]:
+def _named(
+    event: Selected
+    | TransferStarted
+    | TransferEnded
+    | Damaged
+    | Mended
+    | HookEnded
+    | PublicationPruned
+    | PublicationRestored,
+) -> dict[str, object]:
     return {"project": event.project, "job": event.job_id, "name": event.job, "ref": event.ref}

@@ -22,7 +22,7 @@ from tests.acceptance.living import HOUR, place
 
 
 async def test_explain_by_project_and_number(tmp_path):
-    """Both names of a job are explained alike: GitLab, the mirror and the keeps first, then each rule."""
+    """Both names of a job are explained alike: GitLab, the mirror, what holds it and the keeps first, then each rule."""
     async with place(tmp_path, rule="keep: {policy: always}") as made:
         (job,) = made.build("build", ago=0.6 * HOUR, expire_in=HOUR)
         assert (await made.run("sync", "--strict")).code == 0
@@ -32,7 +32,8 @@ async def test_explain_by_project_and_number(tmp_path):
     assert (ran.code, ran.err) == (0, "")
     assert by_address.out == ran.out
     heads = [line.split(":")[0].strip() for line in ran.out.splitlines()]
-    assert heads[:5] == [f"acme/app main build #{job.id}", "gitlab", "mirror", "keep", "rule all"]
+    about = ["gitlab", "mirror", "provenance", "retain", "keep", "rule all"]
+    assert heads[:7] == [f"acme/app main build #{job.id}", *about]
     assert re.search(
         r"mirror: published 20\S+ \S+ UTC, 1 file, \S+ \S+ -> acme/app/main/build/\d+ \(rules all\)", ran.out
     )
@@ -113,13 +114,11 @@ def test_into_a_file(tmp_path, command):
 
 def test_config_show_marks_what_is_not_built(tmp_path):
     """A key without effect has a comment that says so, one with effect has none, and the text stays the configuration."""
-    path = configuration(tmp_path, "https://gitlab.example.com", more="    retain: {quota: null}\n")
-    path.write_text(
-        path.read_text().replace("  - {name: all, projects: [acme/app]}", "  - name: all\n    projects: [acme/app]")
-    )
+    path = configuration(tmp_path, "https://gitlab.example.com")
+    path.write_text(path.read_text().replace("store: {", "store: {url: null, "))
     shown = artifact_sync("config", "show", cwd=tmp_path).out
     lines = dict(line.strip().split(":", 1) for line in shown.splitlines() if ":" in line)
-    assert lines["quota"] == " null  # limits of local retention are not built yet"
+    assert "  url: null  # object stores are not built yet\n" in shown
     assert "#" not in lines["per_minute"]
     assert yaml.safe_load(shown) == json.loads(artifact_sync("config", "show", "--json", cwd=tmp_path).out)
 

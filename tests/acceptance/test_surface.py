@@ -9,7 +9,29 @@ import pytest
 
 from tests.acceptance.harness import TOKEN, artifact_sync, configuration, simulated_gitlab
 
-COMMANDS = ("run", "sync", "plan", "explain", "check", "status", "audit", "keeps", "config", "demo")
+COMMANDS = (
+    "run",
+    "sync",
+    "plan",
+    "explain",
+    "check",
+    "status",
+    "ls",
+    "get",
+    "audit",
+    "verify",
+    "rebuild-state",
+    "prune",
+    "hooks",
+    "keeps",
+    "job",
+    "config",
+    "demo",
+)
+JOB_COMMANDS = (
+    *("list", "bridges", "show", "trace", "download", "file", "keep", "cancel", "retry", "play", "erase"),
+    *("delete-artifacts", "whoami"),
+)
 EXAMPLES = sorted(Path("config").resolve().glob("*.yaml"))
 
 
@@ -21,7 +43,18 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize(
-    "command", [(), *((name,) for name in COMMANDS), ("config", "show"), ("config", "schema"), ("keeps", "release")]
+    "command",
+    [
+        (),
+        *((name,) for name in COMMANDS),
+        ("config", "show"),
+        ("config", "schema"),
+        ("keeps", "release"),
+        ("keeps", "pin"),
+        ("keeps", "unpin"),
+        ("hooks", "retry"),
+        *(("job", name) for name in JOB_COMMANDS),
+    ],
 )
 def test_help(tmp_path, command):
     """Every command explains itself with --help, and the first line says how it is called."""
@@ -35,7 +68,7 @@ def test_without_arguments_it_says_what_it_can(tmp_path):
     ran = artifact_sync(cwd=tmp_path)
     assert ran.code == 0
     listed = ran.out.partition("Commands:\n")[2].partition("\n\n")[0]
-    assert tuple(re.findall(r"^  (\w+) ", listed, re.MULTILINE)) == COMMANDS
+    assert tuple(re.findall(r"^  ([\w-]+) ", listed, re.MULTILINE)) == COMMANDS
     assert "4 the store or state is damaged or locked" in " ".join(ran.out.split())
 
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +18,7 @@ OpenState = Callable[[Path], AbstractAsyncContextManager[State]]
 STORES: dict[str, OpenStore] = {
     "local": lambda path: LocalStore.open(path / "mirror", min_free=0),
 }
-STATES: dict[str, tuple[OpenState, Callable[[Any], Queue]]] = {
+STATES: dict[str, tuple[OpenState, Callable[..., Queue]]] = {
     "sqlite": (lambda path: SqliteState.open(path / "state.db"), EmbeddedQueue),
 }
 

@@ -25,6 +25,8 @@ from tests.promises.wanted_rules import MENU, PATHS, Oracle, Wanted
 #: How long nothing happens before the mirror has to be complete.
 QUIET = timedelta(days=2)
 _POLICY = {
+    # Nobody orders anything in these worlds.
+    "orders_every": timedelta(hours=1),
     "interval": timedelta(minutes=10),
     "max_interval": timedelta(hours=4),
     "backfill": None,

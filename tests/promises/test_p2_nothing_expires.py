@@ -41,6 +41,8 @@ from tests.promises.virtual_time import START, VirtualTime
 from tests.promises.wanted_rules import Wanted
 
 _POLICY = {
+    # Nobody orders anything in these worlds.
+    "orders_every": timedelta(hours=1),
     "interval": timedelta(minutes=20),
     "max_interval": timedelta(hours=1),
     "longest_look": timedelta(hours=1),

@@ -52,7 +52,7 @@ class _Database:
     async def call(self, work: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
         with CancelScope(shield=True):
             await asyncio.sleep(0)
-        call = thread._Call(work=work, writes=writes)
+        call = thread._Call(work=work, writes=writes, answered=asyncio.get_running_loop().create_future())
         thread._transact(self._database, [call])
         if call.error is not None:
             raise call.error

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from artifact_sync import app
+from artifact_sync.cli import checks_after
 from artifact_sync.cli.finding import Finding
 from artifact_sync.cli.holder import holder
 from artifact_sync.cli.words import size
 from artifact_sync.config import Settings, Token
 from artifact_sync.errors import CredentialRefused, NoSpace, StateError, StoreError
+from artifact_sync.store import Access
 from artifact_sync.store.layout import LOCK
 
 __all__ = ["TOKEN", "look"]
@@ -27,9 +29,12 @@ def look(settings: Settings) -> Iterator[Finding]:
     if settings.gitlab.keep_token is not None:
         yield _source("keep token source", settings.gitlab.keep_token)
     yield _folder(settings)
+    if settings.store.mode is not None or settings.store.group is not None:
+        yield _readers(settings)
     yield _space(settings)
     yield _lock(settings.store_path / LOCK)
     yield _state(settings)
+    yield from checks_after.look(settings)
 
 
 def _source(subject: str, token: Token) -> Finding:
@@ -56,6 +61,21 @@ def _folder(settings: Settings) -> Finding:
         hint = "Give this user the right to write there, or name another store.path."
         return Finding.fail("store", StoreError(f"{there} cannot be written by this user", hint=hint))
     return Finding.ok("store", f"{path}{'' if path.exists() else ', will be made'}")
+
+
+def _readers(settings: Settings) -> Finding:
+    """Whether the chosen permissions can be given, tried on a file that is nowhere."""
+    subject = "permissions"
+    try:
+        access = Access.of(settings.store.mode, settings.store.group)
+        with os.fdopen(os.memfd_create("permissions"), "wb") as probe:
+            access.require_granted(probe.fileno())
+    except StoreError as error:
+        return Finding.fail(subject, error)
+    words = [f"group {access.group}"] if access.group else []
+    if access.mode is not None and access.folder is not None:
+        words += [f"files {access.mode:04o}", f"folders {access.folder:04o}"]
+    return Finding.ok(subject, f"new publications get {', '.join(words)}")
 
 
 def _space(settings: Settings) -> Finding:

@@ -14,12 +14,19 @@ __all__ = ["root"]
 _COMMANDS = {
     "run": "The daemon: follow GitLab and mirror what the rules select.",
     "sync": "One complete pass, then exit.",
-    "plan": "What a pass would fetch and keep, why, and how long it takes; changes nothing.",
+    "plan": "What a pass would fetch, keep and prune, why, and how long it takes; changes nothing.",
     "explain": "What became of a job, which rule takes it, and which conditions fail in the others.",
     "check": "Configuration, GitLab, token, rights, disk: what is wrong, and the cure.",
     "status": "Backlog, what is at risk, last errors, projects, keeps.",
+    "ls": "What is mirrored, the newest first.",
+    "get": "Copy out what is mirrored, proved while it is copied.",
     "audit": "List GitLab completely, and prove that nothing selected is missing.",
-    "keeps": "What was kept in GitLab, and why; release one again.",
+    "verify": "Read every published file again; bring back what is damaged.",
+    "rebuild-state": "The state database again, from the manifests in the store.",
+    "prune": "What no rule keeps goes into the trash; bring it back from there.",
+    "hooks": "What runs after publications, what failed of it; run it again.",
+    "keeps": "What was kept in GitLab, and why; release one again; pin one here.",
+    "job": "Single jobs in GitLab: show, download, keep, retry, play, cancel, erase.",
     "config": "The configuration: its schema, and what is in effect.",
     "demo": "A simulated GitLab and a daemon that mirrors it, in one command.",
 }
@@ -34,7 +41,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = import_module(f"artifact_sync.cli.{cmd_name}").command
+        command = import_module(f"artifact_sync.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)  # noqa: S101 - for the type checker; our own modules
         return command
 

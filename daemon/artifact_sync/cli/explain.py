@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 
 import click
 
 from artifact_sync import app
-from artifact_sync.cli.file_words import contents_words, file_ways, files_not_there, files_words
+from artifact_sync.cli.file_words import contents_words, file_ways, files_not_there, files_words, provenance_words
 from artifact_sync.cli.jobs import job_argument, named_job
 from artifact_sync.cli.jsonl import dumps
+from artifact_sync.cli.latest_words import latest_facts, latest_words, link_paths
 from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
 from artifact_sync.cli.process import finish, supervise
-from artifact_sync.cli.standing import keep_words, mirror_words, remote_words
+from artifact_sync.cli.retained import Retained, retained
+from artifact_sync.cli.standing import hook_words, keep_words, mirror_words, remote_words
 from artifact_sync.cli.words import count, one_line
 from artifact_sync.core.model import Transfer
 from artifact_sync.core.planning import plan
 from artifact_sync.core.rules import Decision, Verdict
 from artifact_sync.engine import Explanation, explained
+from artifact_sync.ports import QueuedHook
 
 __all__ = ["command"]
 
@@ -51,11 +55,16 @@ def command(
             explanation = await explained(
                 project, job_id, remote=reading.remote, state=reading.state, clock=reading.clock, rules=reading.rules
             )
+            known = [queued.transfer for queued in explanation.transfers]
+            paths = link_paths([*_wanted(explanation), *known], reading.rules)
+            pointed = await reading.copies.links.pointed(paths)
             now = reading.clock.now()
+            retention = await retained(reading, explanation)
         if as_json:
-            print(dumps(_facts(explanation)))
+            print(dumps(_facts(explanation) | retention.facts() | {"latest": latest_facts(paths, pointed)}))
         else:
-            print("\n".join(one_line(line) for line in _lines(explanation, now, verbose=verbose)))
+            latest = tuple(latest_words(paths, pointed))
+            print("\n".join(one_line(line) for line in _lines(explanation, now, latest, retention, verbose=verbose)))
         return 0
 
     return finish(supervise(work))
@@ -73,6 +82,7 @@ def _facts(explanation: Explanation) -> dict[str, object]:
         ],
         "transfers": explanation.transfers,
         "keeps": explanation.keeps,
+        "hooks": [_hook_facts(hook) for hook in explanation.hooks],
         "files": [
             {"dest": transfer.dest, "ways": file_ways(transfer)} for transfer in _wanted(explanation) if transfer.items
         ],
@@ -80,7 +90,16 @@ def _facts(explanation: Explanation) -> dict[str, object]:
     }
 
 
-def _lines(explanation: Explanation, now: datetime, *, verbose: bool) -> Iterator[str]:
+def _hook_facts(hook: QueuedHook) -> dict[str, object]:
+    """Without the transfer, which is told by itself."""
+    return {"dest": hook.queued.transfer.dest} | {
+        field.name: getattr(hook, field.name) for field in fields(hook) if field.name != "queued"
+    }
+
+
+def _lines(
+    explanation: Explanation, now: datetime, latest: Iterable[str], retention: Retained, *, verbose: bool
+) -> Iterator[str]:
     candidate = explanation.candidate
     yield f"{candidate.project.path_with_namespace} {candidate.job.ref} {candidate.job.name} #{candidate.job.id}"
     yield f"  gitlab: {remote_words(candidate.job, now)}"
@@ -88,10 +107,15 @@ def _lines(explanation: Explanation, now: datetime, *, verbose: bool) -> Iterato
         yield f"  mirror: {mirror_words(queued, now)}"
     if not explanation.transfers:
         yield "  mirror: nothing of this job is here or was asked for"
+    yield from (f"  latest: {words}" for words in latest)
     yield from (f"  files:  {words}" for words in files_words(explanation.transfers, _wanted(explanation)))
     yield from (f"  content: {words}" for words in contents_words(explanation.transfers))
+    yield from (f"  provenance: {words}" for words in provenance_words(explanation.transfers))
+    yield from retention.lines()
     for entry in explanation.keeps:
         yield f"  keep:   {keep_words(entry)}"
+    for hook in explanation.hooks:
+        yield f"  after:  {hook_words(hook, now)}"
     for decision in explanation.decisions:
         yield f"rule {decision.rule.name}: {_verdict(decision)}"
         shown = [verdict for verdict in decision.verdicts if verbose or not _asks_nothing(verdict)]

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 
 from artifact_sync.cli.words import count
 from artifact_sync.core.model import Transfer
+from artifact_sync.core.provenance import Provenance, Verdict
 from artifact_sync.core.selection import arrived
 from artifact_sync.core.unpacking import Contents
 from artifact_sync.core.ways import Choice, Known, ways
 from artifact_sync.ports import QueuedTransfer, TransferState
 
-__all__ = ["contents_words", "file_ways", "files_not_there", "files_words", "reports_not_given"]
+__all__ = ["contents_words", "file_ways", "files_not_there", "files_words", "provenance_words", "reports_not_given"]
 
 
 def file_ways(transfer: Transfer) -> tuple[Choice, ...]:
@@ -61,6 +62,25 @@ def contents_words(known: Iterable[QueuedTransfer]) -> Iterator[str]:
         for file in queued.files:
             if file.contents is not None and (words := _left_out(file.contents)):
                 yield f"{file.name} {words}"
+
+
+def provenance_words(known: Iterable[QueuedTransfer]) -> Iterator[str]:
+    """A line for each archive that is mirrored."""
+    for queued in known:
+        archives = {item.name for item in queued.transfer.items if item.kind == "archive"}
+        for file in queued.files:
+            if file.name in archives and queued.published_at is not None:
+                yield f"{file.name} {_provenance(file.provenance)}"
+
+
+def _provenance(provenance: Provenance | None) -> str:
+    if provenance is None:
+        return "has no word of the runner on its files"
+    unnamed = f"; {count(provenance.unnamed, 'file')} more are not named in it" if provenance.unnamed else ""
+    if provenance.verdict is Verdict.VERIFIED:
+        return f"verified: {count(provenance.subjects, 'file')} as {provenance.statement} says{unnamed}"
+    first = "; ".join(f"{each.name}: {each.reason}" for each in provenance.differing[:5])
+    return f"DIFFERS from {provenance.statement} in {provenance.differ:,} of {provenance.subjects:,}: {first}{unnamed}"
 
 
 def _left_out(contents: Contents) -> str:

@@ -1,4 +1,4 @@
-"""`artifact-sync keeps`: what was kept in GitLab and why; `keeps release` gives one up again."""
+"""`artifact-sync keeps`: what was kept in GitLab and why; `keeps release` gives one up again, `keeps pin` holds one here."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from artifact_sync import app
 from artifact_sync.cli.jobs import job_argument, named_job
 from artifact_sync.cli.jsonl import dumps
 from artifact_sync.cli.options import config_option, json_option, load_settings
+from artifact_sync.cli.pins import pin, pin_lines, unpin
 from artifact_sync.cli.process import Stopped, finish, supervise
 from artifact_sync.cli.standing import keep_words, mirror_words, remote_words
 from artifact_sync.cli.words import moment, one_line
@@ -34,7 +35,10 @@ __all__ = ["command"]
 def command(
     context: click.Context, config_path: Path | None, *, project: str | None, limit: int, as_json: bool
 ) -> int | None:
-    """Show what GitLab was asked to keep, newest first: when, which job, for which rule, why, and what came of it."""
+    """Show what GitLab was asked to keep, newest first: when, which job, for which rule, why, and what came of it.
+
+    Before that, what is pinned here: it stays in the store, whatever the rules' `retain` says.
+    """
     if context.invoked_subcommand is not None:
         context.obj = config_path
         return None
@@ -43,11 +47,17 @@ def command(
     async def work() -> int:
         async with app.read(settings) as reading:
             found = [entry async for entry in _first(reading.state.keeps(), project, limit + 1)]
+            pins = [
+                pinned
+                for pinned in await reading.state.pins()
+                if project is None or project in {pinned.project_path, str(pinned.project_id)}
+            ]
         shown, more = found[:limit], len(found) > limit
         if as_json:
-            print(dumps({"keeps": shown, "more": more}))
+            print(dumps({"keeps": shown, "more": more, "pins": pins}))
         else:
-            print("\n".join(one_line(line) for line in _lines(shown, limit, more=more)))
+            lines = (*pin_lines(pins), *_lines(shown, limit, more=more))
+            print("\n".join(one_line(line) for line in lines))
         return 0
 
     return finish(supervise(work))
@@ -74,6 +84,10 @@ def _lines(entries: list[KeepEntry], limit: int, *, more: bool) -> Iterator[str]
 
 def _why(entry: KeepEntry) -> str:
     return keep_words(entry).removeprefix(f"{entry.result} {moment(entry.at)} for ")
+
+
+command.add_command(pin)
+command.add_command(unpin)
 
 
 @command.command("release")

@@ -114,8 +114,10 @@ def selection_options(command: Callable[..., R]) -> Callable[..., R]:
     return wrapped
 
 
-def load_settings(config_path: Path | None, selection: Selection | None = None) -> config.Settings:
-    """The settings that the command line asks for: of the options, or of a file.
+def load_settings(
+    config_path: Path | None, selection: Selection | None = None, *, without: str = _ONE_LINE
+) -> config.Settings:
+    """The settings that the command line asks for: of the options, or of a file. ``without``: how to do without a file.
 
     Raises:
         UsageError: options that exclude or need each other.
@@ -128,7 +130,7 @@ def load_settings(config_path: Path | None, selection: Selection | None = None) 
             f"{', '.join(selection.used)} cannot stand without --url",
             hint="These options take the place of a configuration; add --url, or write them into the configuration.",
         )
-    return config.load(config_path or _find())
+    return config.load(config_path or _find(without))
 
 
 def _quick(config_path: Path | None, selection: Selection) -> config.Settings:
@@ -169,7 +171,7 @@ def _quick(config_path: Path | None, selection: Selection) -> config.Settings:
     )
 
 
-def _find() -> Path:
+def _find(without: str) -> Path:
     named = os.environ.get("ARTIFACT_SYNC_CONFIG")
     if named:
         return Path(named)
@@ -178,4 +180,4 @@ def _find() -> Path:
         if place.exists():
             return place
     looked = ", ".join(["$ARTIFACT_SYNC_CONFIG (not set)", *(str(place) for place in places)])
-    raise ConfigError(f"there is no configuration; looked at {looked}", hint=_ONE_LINE)
+    raise ConfigError(f"there is no configuration; looked at {looked}", hint=without)

@@ -1,8 +1,8 @@
-"""`artifact-sync plan`: what a pass would fetch and keep, and why; changes nothing."""
+"""`artifact-sync plan`: what a pass would fetch, keep and prune, and why; changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,11 +12,15 @@ import click
 from artifact_sync import app
 from artifact_sync.cli.estimate import Estimate, Forecast
 from artifact_sync.cli.jsonl import dumps
+from artifact_sync.cli.latest_words import link_paths
 from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
 from artifact_sync.cli.process import finish, supervise
+from artifact_sync.cli.retention_lines import plan_facts, plan_lines
 from artifact_sync.cli.words import ago, count, one_line, size, span
 from artifact_sync.core.model import Project
+from artifact_sync.core.retention import RetentionPlan
 from artifact_sync.engine import Planned, planned, resolve
+from artifact_sync.engine.holdings import plan_of
 from artifact_sync.errors import CredentialRefused, RemoteError
 
 __all__ = ["command"]
@@ -28,6 +32,8 @@ class _Totals:
     size: int = 0
     mirrored: int = 0
     keeps: int = 0
+    #: What retention would take of what is mirrored now.
+    retention: RetentionPlan = field(default_factory=lambda: RetentionPlan(groups=()))
     problems: list[RemoteError] = field(default_factory=list)
     estimate: Estimate = field(default_factory=Estimate)
 
@@ -37,7 +43,7 @@ class _Totals:
 @selection_options
 @json_option
 def command(config_path: Path | None, *, selection: Selection, as_json: bool) -> int:
-    """Show what a pass would fetch and keep, and which rules want it; changes nothing, also beside a running daemon."""
+    """Show what a pass would fetch, keep and prune, and why; changes nothing, also beside a running daemon."""
     settings = load_settings(config_path, selection)
     totals = _Totals()
 
@@ -49,6 +55,7 @@ def command(config_path: Path | None, *, selection: Selection, as_json: bool) ->
             for project in resolved.projects.values():
                 await _project(project, reading, totals, as_json=as_json)
             watched = (await reading.state.summary()).watched_pipelines
+            await _retention(reading, totals, as_json=as_json)
         if totals.problems and not resolved.projects:
             raise totals.problems[0]
         requests = settings.gitlab.requests
@@ -60,9 +67,12 @@ def command(config_path: Path | None, *, selection: Selection, as_json: bool) ->
             keep_share=requests.keep_share,
         )
         if as_json:
-            print(dumps({"event": "summary", **_summary_facts(totals, forecast)}))
+            prune = plan_facts(totals.retention, share=reading.policy.max_delete)
+            print(dumps({"event": "summary", **_summary_facts(totals, forecast), "prune": prune}))
         else:
             print("\n".join(_summary(totals, forecast, per_minute=requests.per_minute)))
+            if totals.retention.removed or totals.retention.orphans:
+                print("\n".join(plan_lines(totals.retention, share=reading.policy.max_delete, orphans=False)))
         return 1 if totals.problems else 0
 
     return finish(supervise(work))
@@ -87,8 +97,12 @@ async def _project(project: Project, reading: app.Reading, totals: _Totals, *, a
             totals.size += plan.size or 0
             totals.keeps += len(plan.keeps)
             totals.estimate.add(plan)
+            links = tuple(link_paths([plan.transfer], reading.rules))
             print(
-                dumps({"event": "planned", **_facts(plan)}) if as_json else _line(plan, reading.clock.now()), flush=True
+                dumps({"event": "planned", **_facts(plan, links)})
+                if as_json
+                else _line(plan, reading.clock.now(), links),
+                flush=True,
             )
     except CredentialRefused:
         raise
@@ -96,7 +110,20 @@ async def _project(project: Project, reading: app.Reading, totals: _Totals, *, a
         totals.problems.append(error)
 
 
-def _facts(plan: Planned) -> dict[str, object]:
+async def _retention(reading: app.Reading, totals: _Totals, *, as_json: bool) -> None:
+    """What the pass would prune, if it brought nothing new."""
+    totals.retention = await plan_of(reading.state, reading.rules, now=reading.clock.now(), linked=reading.linked)
+    for verdict in totals.retention.removed:
+        held = verdict.held
+        if as_json:
+            facts = {"project": held.project, "job_id": held.job_id, "job": held.job, "ref": held.ref}
+            print(dumps({"event": "prune", **facts, "dest": held.dest, "size": held.size, "reasons": verdict.reasons}))
+        else:
+            job = f"{held.project} {held.ref} {held.job} #{held.job_id}"
+            print(one_line(f"prune  {job} ({size(held.size)}; {', '.join(verdict.reasons)}) -> trash"), flush=True)
+
+
+def _facts(plan: Planned, links: Sequence[str]) -> dict[str, object]:
     transfer = plan.transfer
     return {
         "project": transfer.project_path,
@@ -107,13 +134,14 @@ def _facts(plan: Planned) -> dict[str, object]:
         "items": [item.name for item in plan.missing],
         "size": plan.size,
         "dest": transfer.dest,
+        "latest": links,
         "deadline": transfer.deadline,
         "state": plan.known.state if plan.known else None,
         "keep_at": min((keep.due_at for keep in plan.keeps), default=None),
     }
 
 
-def _line(plan: Planned, now: datetime) -> str:
+def _line(plan: Planned, now: datetime, links: Sequence[str]) -> str:
     transfer = plan.transfer
     job = f"{transfer.project_path} {transfer.job.ref} {transfer.job.name} #{transfer.job.id}"
     facts = [size(plan.size) if plan.size is not None else "size unknown", f"rules {', '.join(transfer.rules)}"]
@@ -128,6 +156,8 @@ def _line(plan: Planned, now: datetime) -> str:
         when = ago(due, now) if due > now else "at once"
         always = "" if any(keep.always for keep in plan.keeps) else " if it is not mirrored by then"
         facts.append(f"is kept {when}{always}")
+    if links:
+        facts.append(f"latest {', '.join(links)} unless that is newer")
     return one_line(f"fetch  {job} ({'; '.join(facts)}) -> {transfer.dest}")
 
 

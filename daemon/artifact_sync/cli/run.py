@@ -14,7 +14,8 @@ from artifact_sync.cli.options import config_option, json_option, load_settings,
 from artifact_sync.cli.process import Stopped, supervise
 from artifact_sync.cli.reporter import reporter
 from artifact_sync.core.events import Started, Stopping
-from artifact_sync.observe import configure
+from artifact_sync.observe import configure, fan_out
+from artifact_sync.serving import pulse, serving
 
 __all__ = ["command"]
 
@@ -32,7 +33,9 @@ def command(config_path: Path | None, *, moved: bool, as_json: bool, verbose: bo
     with reporter(as_json=as_json, verbose=verbose, daemon=True) as tell:
 
         async def work() -> int:
-            async with app.build(settings, emit=tell, moved=moved) as engine:
+            beat = pulse(settings)
+            emit = fan_out(beat.hear, tell)
+            async with app.build(settings, emit=emit, moved=moved) as engine, serving(settings, engine, beat):
                 tell(Started(version=__version__, url=settings.gitlab.url, store=str(settings.store_path)))
                 await engine.run()
             return 0

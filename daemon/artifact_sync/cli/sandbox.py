@@ -15,7 +15,7 @@ MARKER = "demo.yaml"
 _HEAD = "# Made by `artifact-sync demo`, which starts this folder afresh when it finds this line.\n"
 _OURS = frozenset(
     {MARKER, ".id", "tree", "objects", ".staging", ".trash", ".quarantine", ".lock"}
-    | {f"demo.db{suffix}" for suffix in ("", "-wal", "-shm", "-journal", ".lock")}
+    | {f"demo.db{suffix}" for suffix in ("", "-wal", "-shm", "-journal", ".lock", ".ballast")}
 )
 
 

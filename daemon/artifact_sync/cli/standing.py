@@ -6,9 +6,9 @@ from datetime import datetime
 
 from artifact_sync.cli.words import ago, count, moment, size
 from artifact_sync.core.model import Job
-from artifact_sync.ports import KeepEntry, QueuedTransfer, TransferState
+from artifact_sync.ports import HookFigures, HookState, KeepEntry, QueuedHook, QueuedTransfer, TransferState
 
-__all__ = ["keep_words", "mirror_words", "remote_words"]
+__all__ = ["hook_counts", "hook_words", "keep_words", "mirror_words", "remote_words"]
 
 
 def remote_words(job: Job, now: datetime) -> str:
@@ -30,6 +30,9 @@ def mirror_words(queued: QueuedTransfer, now: datetime) -> str:
         files = [file for file in queued.files if file.published]
         total = size(sum(file.size for file in files))
         return f"published {moment(queued.published_at)}, {count(len(files), 'file')}, {total} {where}"
+    if (pruned := queued.pruned) is not None:
+        place = "in the trash (`artifact-sync prune --undo`)" if pruned.trash else "gone for good"
+        return f"{queued.state} {moment(pruned.at)}: {pruned.why}; {place} {where}"
     facts = [str(queued.state)]
     if queued.published_at is not None:
         facts.append(f"published before, {moment(queued.published_at)}")
@@ -47,3 +50,20 @@ def keep_words(entry: KeepEntry) -> str:
     # The reason of a keep repeats the expiry for programs.
     reason = entry.reason.partition(", and expires ")[0]
     return f"{entry.result} {moment(entry.at)} for rule {entry.rule}: {reason}{expiry}{detail}"
+
+
+def hook_words(hook: QueuedHook, now: datetime) -> str:
+    """What became of one thing that a rule wants after a publication, without whose it is."""
+    what = f"{hook.kind} of rule {hook.rule}"
+    said = f": {' '.join(hook.detail.split())}" if hook.detail else ""
+    if hook.state is not HookState.WAITING:
+        tried = f" after {count(hook.attempts, 'attempt')}" if hook.state is HookState.FAILED else ""
+        hint = f" (hint: {hook.hint})" if hook.hint else ""
+        return f"{what} {hook.state} {moment(hook.ended_at)}{tried}{said}{hint}"
+    when = f", next try {ago(hook.due_at, now)}" if hook.due_at > now else ""
+    return f"{what} waits, {count(hook.attempts, 'failed attempt')}{when}{said}"
+
+
+def hook_counts(figures: HookFigures) -> str:
+    """How many stand where."""
+    return ", ".join(f"{figures.by_state.get(state, 0):,} {state}" for state in HookState)

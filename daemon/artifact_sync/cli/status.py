@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from artifact_sync import app
 from artifact_sync.cli.jsonl import dumps
 from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
 from artifact_sync.cli.process import finish, supervise
+from artifact_sync.cli.retention_lines import look_lines
+from artifact_sync.cli.standing import hook_counts, hook_words
 from artifact_sync.cli.words import ago, count, moment, size, span
+from artifact_sync.core.timetable import Timetable
 from artifact_sync.errors import Outcome
-from artifact_sync.ports import KeepEntry, Progress, QueuedTransfer, Summary, TransferState
+from artifact_sync.ports import HookFigures, KeepEntry, Progress, QueuedTransfer, Summary, TransferState
 
 __all__ = ["command"]
 
@@ -30,10 +34,12 @@ def command(config_path: Path | None, *, selection: Selection, as_json: bool) ->
     async def work() -> int:
         async with app.read(settings) as reading:
             summary = await reading.state.summary()
+            hooks = await reading.state.hook_figures()
         if as_json:
-            print(dumps(summary))
+            print(dumps({field.name: getattr(summary, field.name) for field in fields(summary)} | {"hooks": hooks}))
         else:
-            print("\n".join(_lines(summary, datetime.now(UTC))))
+            now = datetime.now(UTC)
+            print("\n".join((*_lines(summary, now), *_hooks(hooks, now), *_limit(settings.downloads.timetable, now))))
         return 0
 
     return finish(supervise(work))
@@ -47,7 +53,9 @@ def _lines(summary: Summary, now: datetime) -> Iterator[str]:
     yield f"transfers: {', '.join(states)}; {size(summary.published_bytes)} mirrored"
     yield f"watched:   {count(summary.watched_pipelines, 'pipeline')} with jobs that may still finish"
     yield f"keeps:     {summary.keeps_due:,} scheduled"
+    yield from look_lines(summary)
     yield from _counted(summary.counts)
+    yield from _verified(summary, now)
     yield from _section("at risk, soonest first", [_risk(queued, now) for queued in summary.at_risk])
     yield from _section("last errors", [_error(queued) for queued in summary.failures])
     yield from _section("projects", [_project(progress, now) for progress in summary.projects])
@@ -76,6 +84,32 @@ def _counted(counts: Mapping[str, int]) -> Iterator[str]:
     if audits := counts.get("audit.projects", 0):
         missing = counts.get("audit.missing", 0)
         yield f"audits:    {count(audits, 'project')}, {count(counts['audit.jobs'], 'job')}: {missing:,} had been missed"
+
+
+def _hooks(figures: HookFigures, now: datetime) -> Iterator[str]:
+    if not figures.by_state:
+        return
+    yield f"hooks:     {hook_counts(figures)}"
+    troubled = [*figures.failures, *figures.retrying]
+    yield from _section("hooks that failed or wait", [f"{_name(h.queued)}: {hook_words(h, now)}" for h in troubled])
+
+
+def _limit(timetable: Timetable, now: datetime) -> Iterator[str]:
+    if timetable.unlimited:
+        return
+    local = now.astimezone()
+    limit = timetable.limit(local.time())
+    yield f"bandwidth: {f'{size(limit)}/s' if limit else 'no limit'} at {local:%H:%M %Z}"
+
+
+def _verified(summary: Summary, now: datetime) -> Iterator[str]:
+    if summary.oldest_verified is None:
+        return
+    looked = summary.counts.get("scrub.publications", 0)
+    last = f"last {ago(summary.last_verified, now)}" if summary.last_verified else "nothing read again yet"
+    found = summary.counts.get("damage.found", 0)
+    words = f"{last}, longest unread since {ago(summary.oldest_verified, now)}, {count(looked, 'publication')} in the background"
+    yield f"verified:  {words}; {found:,} damaged so far, {summary.counts.get('damage.mended', 0):,} mended"
 
 
 def _cause(entry: KeepEntry) -> str:

@@ -69,7 +69,7 @@ def command(
                 tell.say(_words(report, seen))
             if strict and not report.complete:
                 return _INCOMPLETE
-            return _FAILED if report.failed or report.problems else 0
+            return _FAILED if report.failed or report.problems or report.hooks_failed else 0
 
         return finish(supervise(work, on_stop=lambda number: tell(Stopping(reason=number.name))))
 
@@ -111,6 +111,9 @@ def _facts(report: SyncReport, seen: _Seen) -> dict[str, object]:
         "failed": report.failed,
         "unmirrored": report.unmirrored,
         "problems": [str(problem) for problem in report.problems],
+        "hooks_done": report.hooks_done,
+        "hooks_failed": report.hooks_failed,
+        "hooks_waiting": report.hooks_waiting,
         "complete": report.complete,
     }
 
@@ -126,11 +129,22 @@ def _words(report: SyncReport, seen: _Seen) -> str:
         )
     problems = f"{count(len(report.problems), 'project')} could not be looked at" if report.problems else ""
     told = ", ".join(
-        part for part in (looked, mirrored or "nothing new to mirror", failed, problems, _kept(seen)) if part
+        part
+        for part in (looked, mirrored or "nothing new to mirror", failed, problems, _kept(seen), _hooks(report))
+        if part
     )
     if report.complete:
         return f"Done: {told}."
     return f"Not everything is mirrored: {told}."
+
+
+def _hooks(report: SyncReport) -> str:
+    words = [f"ran {count(report.hooks_done, 'hook')}"] if report.hooks_done else []
+    words += [
+        f"{count(report.hooks_failed, 'hook')} failed (`artifact-sync hooks` says why)" if report.hooks_failed else ""
+    ]
+    words += [f"{count(report.hooks_waiting, 'hook')} left to a later pass" if report.hooks_waiting else ""]
+    return ", ".join(word for word in words if word)
 
 
 def _kept(seen: _Seen) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from artifact_sync.config.latest import collisions
 from artifact_sync.config.leaves import is_loopback
 from artifact_sync.config.problems import Fault, KeyPath
 from artifact_sync.config.rule_sections import RuleSection
@@ -29,8 +30,11 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _gitlab(settings)
     yield from _places(settings)
     yield from _timing(settings)
+    yield from _bandwidth(settings)
     yield from _server(settings)
+    yield from _hooks(settings)
     yield from _names(settings)
+    yield from (Contradiction(fault, (fault.path, other)) for fault, other in collisions(settings.rules))
     for index, rule in enumerate(settings.rules):
         yield from _rule(rule, ("rules", index), has_keep_token=settings.gitlab.keep_token is not None)
 
@@ -95,6 +99,15 @@ def _timing(settings: Settings) -> Iterator[Contradiction]:
         yield _found(path, what, "write at least the value of poll.interval", because=(("poll", "interval"),))
 
 
+def _bandwidth(settings: Settings) -> Iterator[Contradiction]:
+    windows = settings.downloads.bandwidth
+    for index, window in enumerate(windows if isinstance(windows, tuple) else ()):
+        if window.start == window.to:
+            path = ("downloads", "bandwidth", index)
+            cure = "write another time, or a rate instead of the timetable for a limit that always holds"
+            yield _found((*path, "to"), "the same time as from", cure, because=((*path, "from"),))
+
+
 def _server(settings: Settings) -> Iterator[Contradiction]:
     server = settings.server
     for index, secret in enumerate(server.tokens):
@@ -107,6 +120,11 @@ def _server(settings: Settings) -> Iterator[Contradiction]:
             what = "listens beyond this machine, and anybody may read"
             cure = "write server.tokens: [{file: /run/secrets/readers}], or listen on 127.0.0.1"
             yield _found(("server", "listen"), what, cure, because=(("server", "tokens"),))
+
+
+def _hooks(settings: Settings) -> Iterator[Contradiction]:
+    if settings.hooks.secret is not None:
+        yield from _secret(settings.hooks.secret, ("hooks", "secret"))
 
 
 def _names(settings: Settings) -> Iterator[Contradiction]:
@@ -158,12 +176,30 @@ def _rule(rule: RuleSection, path: KeyPath, *, has_keep_token: bool) -> Iterator
             yield _found(
                 place, "by version is for semver tags", "write when.semver, or latest_by: finished", because=(semver,)
             )
-    if rule.after.delete_remote and not has_keep_token:
-        place = (*path, "after", "delete_remote")
+    if rule.after.delete_remote:
+        yield from _deletion(rule, path, has_keep_token=has_keep_token)
+
+
+def _deletion(rule: RuleSection, path: KeyPath, *, has_keep_token: bool) -> Iterator[Contradiction]:
+    """What must hold where GitLab's artifacts are deleted: the whole archive is here, and somebody may delete."""
+    place = (*path, "after", "delete_remote")
+    if not has_keep_token:
         what = "deleting needs a token that may write"
         yield _found(
             place, what, "write gitlab.keep_token, or delete_remote: false", because=(("gitlab", "keep_token"),)
         )
+    if not rule.fetch.archive:
+        what = "GitLab would delete the whole archive, which is not fetched"
+        cure = "write fetch.archive: true, or delete_remote: false"
+        yield _found(place, what, cure, because=((*path, "fetch", "archive"),))
+    elif rule.publish.extract == "only":
+        what = "the files of an archive are no copy of it: its links and empty directories are left out"
+        cure = "write publish.extract: true, which publishes the archive as well, or delete_remote: false"
+        yield _found(place, what, cure, because=((*path, "publish", "extract"),))
+    if rule.keep.policy == "always":
+        what = "the same rule always keeps in GitLab what it would delete there"
+        cure = "write keep.policy: before_expiry, or delete_remote: false"
+        yield _found(place, what, cure, because=((*path, "keep", "policy"),))
 
 
 def _found(path: KeyPath, what: str, cure: str, *, because: tuple[KeyPath, ...] = ()) -> Contradiction:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from artifact_sync.config.rule_sections import RuleSection, When
+from artifact_sync.config.rule_sections import After as AfterSection
+from artifact_sync.config.rule_sections import Publish, RuleSection, When
 from artifact_sync.core import rules
+from artifact_sync.core.after import After, CommandLine
 from artifact_sync.core.model import FINISHED_STATUSES, RefType
+from artifact_sync.core.newest import LatestBy
 from artifact_sync.core.paths import Template
 from artifact_sync.core.patterns import PatternList
 from artifact_sync.core.semver import SemverRange
@@ -28,9 +31,35 @@ def compile_rule(rule: RuleSection) -> rules.Rule:
             trace=rule.fetch.trace,
             max_size=rule.fetch.max_size,
         ),
-        publish=rules.Publish(path=Template.parse(rule.publish.path), unpack=_UNPACK[rule.publish.extract]),
+        publish=_publish(rule.publish),
         keep=rules.Keep(policy=rules.KeepPolicy(rule.keep.policy), lead=rule.keep.lead),
+        retain=rules.Retain(
+            last=rule.retain.last,
+            daily=rule.retain.daily,
+            weekly=rule.retain.weekly,
+            monthly=rule.retain.monthly,
+            max_age=rule.retain.max_age,
+            quota=rule.retain.quota,
+        ),
         priority=rule.priority,
+        after=_after(rule.after),
+    )
+
+
+def _after(after: AfterSection) -> After:
+    return After(
+        command=CommandLine.parse(after.command) if after.command is not None else None,
+        webhook=after.webhook,
+        delete_remote=after.delete_remote,
+    )
+
+
+def _publish(publish: Publish) -> rules.Publish:
+    return rules.Publish(
+        path=Template.parse(publish.path),
+        unpack=_UNPACK[publish.extract],
+        latest=Template.parse(publish.latest, needs_id=False) if publish.latest is not None else None,
+        latest_by=LatestBy(publish.latest_by),
     )
 
 

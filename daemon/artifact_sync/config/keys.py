@@ -50,6 +50,8 @@ class Section(BaseModel):
         validate_default=True,
         hide_input_in_errors=True,
         arbitrary_types_allowed=True,
+        # The schema of a section is a part of the whole one, and of no use by itself.
+        defer_build=True,
     )
 
     @model_validator(mode="before")

@@ -22,6 +22,7 @@ __all__ = [
     "Duration",
     "FilePath",
     "GitLabUrl",
+    "Group",
     "Host",
     "Listen",
     "Mode",
@@ -29,6 +30,7 @@ __all__ = [
     "ObjectUrl",
     "Part",
     "PositiveDuration",
+    "PositiveRate",
     "ProxyUrl",
     "Rate",
     "Share",
@@ -68,6 +70,12 @@ def _text(value: object, cure: str) -> str:
 def _positive(value: timedelta) -> timedelta:
     if not value:
         raise Wrong("a duration of nothing", "write a duration longer than 0s")
+    return value
+
+
+def _some(value: int) -> int:
+    if not value:
+        raise Wrong("a rate of nothing", "write a rate above 0KiB/s; null for no limit")
     return value
 
 
@@ -128,7 +136,13 @@ def _proxy_url(value: object) -> str:
 
 
 def _webhook_url(value: object) -> str:
-    return _url(value, ("https", "http"), "write a URL such as https://example.com/hook").geturl()
+    return _url(value, ("https", "http"), "write a URL such as https://example.com/hook")._replace(fragment="").geturl()
+
+
+def _webhook_text(value: str) -> str:
+    """Without the query, which may be all that protects the receiver."""
+    address, asks, _ = value.partition("?")
+    return f"{address}?..." if asks else address
 
 
 def _object_url(value: object) -> str:
@@ -175,10 +189,20 @@ def _listen(value: object) -> str:
 
 
 def _mode(value: object) -> int:
-    cure = 'write four octal digits in quotes, such as "0640"'
-    if not isinstance(value, str) or not re.fullmatch("0?[0-7]{3}", value):
-        raise Wrong("not a file mode", cure)
-    return int(value, 8)
+    if not isinstance(value, str) or not re.fullmatch("[0-7]{3,4}", value):
+        raise Wrong("not a file mode", 'write four octal digits in quotes, such as "0640"')
+    mode = int(value, 8)
+    if mode & 0o7000:
+        raise Wrong("a mode with set-user-ID, set-group-ID or sticky bits", f'write "{mode & 0o777:04o}"')
+    if mode & 0o022:
+        # One file may be published at many places: who could write it at one would change all of them.
+        raise Wrong("a mode that lets others write what is published", f'write "{mode & 0o755:04o}"')
+    if mode & 0o111:
+        cure = f'write "{mode & 0o644:04o}": folders, and files that are executable in an archive, get theirs by it'
+        raise Wrong("a mode that makes every file executable", cure)
+    if not mode & 0o400:
+        raise Wrong("a mode that takes reading from the owner", f'write "{mode | 0o600:04o}"')
+    return mode
 
 
 def _mode_text(value: int) -> str:
@@ -211,6 +235,16 @@ def _system_name(value: object) -> str:
     return text
 
 
+def _group(value: object) -> str:
+    cure = "write the name of a group, such as artifacts, or its number"
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return str(value)
+    text = _text(value, cure)
+    if not re.fullmatch("[A-Za-z0-9_][A-Za-z0-9_.-]*[$]?", text) or looks_like_secret(text):
+        raise Wrong("not the name of a group", cure)
+    return text
+
+
 def _name(value: object) -> str:
     cure = f"write a name of up to {_LONGEST_NAME} characters; put a number in quotes"
     text = _text(value, cure)
@@ -233,6 +267,7 @@ Backfill = Annotated[
 ]
 Size = Annotated[int, *leaf(units.parse_size, _shaped(units.SIZE), units.size_text)]
 Rate = Annotated[int, *leaf(units.parse_rate, _shaped(units.RATE), units.rate_text)]
+PositiveRate = Annotated[Rate, AfterValidator(_some)]
 Share = Annotated[float, *leaf(units.parse_share, _shaped(units.SHARE), units.share_text)]
 Part = Annotated[
     float,
@@ -240,13 +275,16 @@ Part = Annotated[
 ]
 GitLabUrl = Annotated[str, *leaf(_gitlab_url, {"type": "string", "format": "uri", "pattern": "^https?://"})]
 ProxyUrl = Annotated[str, *leaf(_proxy_url, {"type": "string", "format": "uri", "pattern": "^https?://"})]
-WebhookUrl = Annotated[str, *leaf(_webhook_url, {"type": "string", "format": "uri", "pattern": "^https?://"})]
+WebhookUrl = Annotated[
+    str, *leaf(_webhook_url, {"type": "string", "format": "uri", "pattern": "^https?://"}, _webhook_text)
+]
 ObjectUrl = Annotated[str, *leaf(_object_url, {"type": "string", "format": "uri", "pattern": "^(s3|gs|az)://"})]
 DatabaseUrl = Annotated[str, *leaf(_database_url, {"type": "string", "format": "uri", "pattern": "^postgres(ql)?://"})]
 FilePath = Annotated[Path, *leaf(_path, _STRING, str)]
 Host = Annotated[str, *leaf(_host, _STRING)]
 Listen = Annotated[str, *leaf(_listen, _shaped(r"^.+:[0-9]{1,5}$"))]
-Mode = Annotated[int, *leaf(_mode, _shaped("^0?[0-7]{3}$"), _mode_text)]
+Mode = Annotated[int, *leaf(_mode, _shaped("^0?[46][04]{2}$"), _mode_text)]
+Group = Annotated[str, *leaf(_group, {"anyOf": [_STRING, {"type": "integer", "minimum": 0}]})]
 TimeOfDay = Annotated[time, *leaf(_time, _shaped("^([01][0-9]|2[0-3]):[0-5][0-9]$"), _time_text)]
 VariableName = Annotated[str, *leaf(_variable, _shaped("^[A-Za-z_][A-Za-z0-9_]*$"))]
 SystemName = Annotated[str, *leaf(_system_name, _shaped("^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]

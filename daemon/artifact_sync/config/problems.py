@@ -28,7 +28,7 @@ KeyPath = tuple[str | int, ...]
 SHOWN = 100
 
 #: Values below these keys may be credentials, and so may a key that stands where a value belongs: ``{glpat-...}``.
-_SECRET_KEYS = frozenset({"keep_token", "token", "tokens", "webhook_secret"})
+_SECRET_KEYS = frozenset({"keep_token", "secret", "token", "tokens", "webhook_secret"})
 #: GitLab's token prefixes, https://docs.gitlab.com/security/tokens/#token-prefixes
 _TOKEN_PREFIX = re.compile(r"(?i)^(gl[a-z]*|whsec|gho|ghp)[-_]")
 _PLAIN_KEY = re.compile(r"[A-Za-z<][A-Za-z_<-]{0,30}")

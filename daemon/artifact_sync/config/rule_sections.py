@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from artifact_sync.config.keys import NOT_EMPTY, REQUIRED, Flag, Section, Text, Whole, key
+from artifact_sync.config.keys import NOT_EMPTY, REQUIRED, Flag, Section, Whole, key
 from artifact_sync.config.leaves import Duration, Name, PositiveDuration, Size, WebhookUrl
 from artifact_sync.config.selectors import (
     ArtifactPath,
+    Command,
     Extract,
     LatestTemplate,
     PathTemplate,
@@ -62,9 +63,13 @@ class Publish(Section):
         "{project}/{ref}/{job}/{job_id}",
     )
     extract: Extract = key(False, "true: also unpacked, beside the archive; only: instead of it.", True)
-    latest: LatestTemplate | None = key(None, "A link to the newest publication.", "{project}/{ref}/{job}/latest")
+    latest: LatestTemplate | None = key(
+        None,
+        "A symbolic link below tree/ to the newest of the publications for which this gives the same path.",
+        "{project}/{ref}/{job}/latest",
+    )
     latest_by: Literal["finished", "version"] = key(
-        "finished", "What newest means; version is for semver tags.", "finished"
+        "finished", "What newest means: the job that ended last, or the highest semantic version of a tag.", "finished"
     )
 
 
@@ -93,11 +98,14 @@ class Retain(Section):
 class After(Section):
     """What happens after a publication."""
 
-    command: Annotated[tuple[Text, ...], *NOT_EMPTY] | None = key(
-        None, "A command, with ARTIFACT_SYNC_* in its environment.", ["/usr/local/bin/deploy", "{path}"]
+    command: Command | None = key(
+        None,
+        "A program and its arguments, run without a shell; {path}, {manifest} and the fields of publish.path stand for their"
+        " values, which ARTIFACT_SYNC_* in its environment are as well.",
+        ["/usr/local/bin/deploy", "{path}"],
     )
     webhook: WebhookUrl | None = key(
-        None, "A URL that gets a signed POST with the manifest.", "https://example.com/hook"
+        None, "A URL that gets a POST with the manifest, signed with hooks.secret.", "https://example.com/hook"
     )
     delete_remote: Flag = key(
         False, "Delete the artifacts in GitLab once the copy is verified; needs keep_token.", True

@@ -8,19 +8,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag, model_validator
 
-from artifact_sync.config.keys import REQUIRED, Flag, Section, Whole, key
+from artifact_sync.config.keys import NOT_EMPTY, REQUIRED, Flag, Section, Whole, key
 from artifact_sync.config.leaves import (
     Backfill,
     DatabaseUrl,
     Duration,
     FilePath,
     GitLabUrl,
+    Group,
     Host,
     Listen,
     Mode,
     ObjectUrl,
     Part,
     PositiveDuration,
+    PositiveRate,
     ProxyUrl,
     Rate,
     Share,
@@ -30,6 +32,8 @@ from artifact_sync.config.leaves import (
     VariableName,
 )
 from artifact_sync.config.problems import Wrong
+from artifact_sync.config.selectors import ProjectSelector
+from artifact_sync.core.timetable import Entry, Timetable
 
 __all__ = [
     "BANDWIDTH_SHAPES",
@@ -38,6 +42,7 @@ __all__ = [
     "Hooks",
     "Log",
     "Poll",
+    "Reader",
     "Requests",
     "Retention",
     "Secret",
@@ -128,8 +133,14 @@ class Store(Section):
 
     path: FilePath | None = key(None, "Folder of the store; relative to the configuration's folder.", "./mirror")
     url: ObjectUrl | None = key(None, "An object store instead of a folder.", "s3://bucket/prefix")
-    mode: Mode | None = key(None, 'Permissions of published files, e.g. "0640". Default: by umask.', "0640")
-    group: SystemName | None = key(None, "Group of published files, for readers in another container.", "artifacts")
+    mode: Mode | None = key(
+        None,
+        'Permissions of new publications: of their files, such as "0640"; folders get x where that has r. Default: by umask.',
+        "0640",
+    )
+    group: Group | None = key(
+        None, "Group of new publications, for readers in another container: a name or a number.", "artifacts", 2000
+    )
     min_free: Size = key("5GiB", "New downloads pause below this much free space.", "5GiB")
 
 
@@ -162,9 +173,11 @@ class Poll(Section):
 class Window(Section):
     """A part of the day with its own limit."""
 
-    start: TimeOfDay = key(REQUIRED, "Begin of the window, local time.", "08:00", alias="from")
-    to: TimeOfDay = key(REQUIRED, "End of the window, local time.", "18:00")
-    limit: Rate = key(REQUIRED, "Limit within the window.", "10MiB/s")
+    start: TimeOfDay = key(
+        REQUIRED, "Begin of the window, in the local time of the daemon's machine (TZ).", "08:00", alias="from"
+    )
+    to: TimeOfDay = key(REQUIRED, "End of the window, local time; before `from`: on the next day.", "18:00")
+    limit: PositiveRate = key(REQUIRED, "Limit within the window.", "10MiB/s")
 
 
 #: Names that the choice between the two notations of ``bandwidth`` adds to the location of an error.
@@ -176,7 +189,7 @@ def _bandwidth_shape(value: Any) -> str:
 
 
 Bandwidth = Annotated[
-    Annotated[Rate, Tag("one-rate")] | Annotated[tuple[Window, ...], Tag("timetable")],
+    Annotated[PositiveRate, Tag("one-rate")] | Annotated[tuple[Window, ...], Tag("timetable")],
     Discriminator(_bandwidth_shape),
 ]
 
@@ -189,19 +202,34 @@ class Downloads(Section):
     segment_above: Size = key("64MiB", "Archives from this size on are fetched in parallel ranges.", "64MiB")
     bandwidth: Bandwidth | None = key(
         None,
-        "Limit of all transfers together: a rate, or a timetable of rates.",
+        "Limit of all transfers together: a rate, or a timetable of rates in the local time of the daemon's machine (TZ)."
+        " The first window that holds decides; outside of all there is no limit.",
         "50MiB/s",
         [{"from": "08:00", "to": "18:00", "limit": "10MiB/s"}],
     )
     min_rate: Rate = key("1KiB/s", "Slower than this for 60 s is a stall.", "1KiB/s")
     attempts: Whole = key(8, "Attempts before a transfer is left to the next pass.", 8, ge=1, le=1000)
 
+    @property
+    def timetable(self) -> Timetable:
+        """``bandwidth`` as the core understands it."""
+        if isinstance(self.bandwidth, tuple):
+            windows = self.bandwidth
+            return Timetable(entries=tuple(Entry(start=w.start, end=w.to, limit=w.limit) for w in windows))
+        return Timetable(otherwise=self.bandwidth)
+
 
 class Retention(Section):
     """How much one prune may remove, and for how long that can be undone."""
 
-    max_delete: Share = key("10%", "One prune never removes more than this without --yes.", "10%")
-    trash: Duration = key("7d", "What was pruned stays in the trash for this long.", "7d")
+    max_delete: Share = key(
+        "10%",
+        "One prune never removes more than this share of the publications (but one in any case) without --yes.",
+        "10%",
+    )
+    trash: Duration = key(
+        "7d", "What was pruned stays in the trash for this long, or until the disk is below store.min_free.", "7d"
+    )
 
 
 class Hooks(Section):
@@ -209,14 +237,31 @@ class Hooks(Section):
 
     timeout: PositiveDuration = key("5m", "Longest run of a hook.", "5m")
     retries: Whole = key(5, "Attempts after the first.", 5, ge=0, le=100)
+    secret: Secret | None = key(
+        None,
+        "What webhooks are signed with (Standard Webhooks): a whsec_ key, or any text without spaces. Default: they are not signed.",
+        {"file": "/run/secrets/hooks"},
+    )
+
+
+class Reader(Secret):
+    """A token that may read what is mirrored: its source, and what it opens."""
+
+    projects: Annotated[tuple[ProjectSelector, ...], *NOT_EMPTY] | None = key(
+        None,
+        "Projects that it opens: paths, globs over paths, numeric ids. Default: all.",
+        ["group/app", "group/libs/**"],
+    )
 
 
 class Server(Section):
     """The HTTP server: read replica, webhook receiver, metrics, dashboard."""
 
     listen: Listen | None = key("127.0.0.1:8700", "Address and port; null: no HTTP at all.", "127.0.0.1:8700")
-    tokens: tuple[Secret, ...] = key(
-        [], "Tokens that may read; required off loopback.", [{"file": "/run/secrets/readers"}]
+    tokens: tuple[Reader, ...] = key(
+        [],
+        "Tokens that may read, each with its projects; required off loopback.",
+        [{"file": "/run/secrets/readers"}, {"env": "TEAM_TOKEN", "projects": ["group/app"]}],
     )
     read_through: Flag = key(False, "Fetch what is asked for and not yet mirrored, where a rule selects it.", True)
     webhook_secret: Secret | None = key(

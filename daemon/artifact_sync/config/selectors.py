@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from artifact_sync.config.keys import leaf
+from pydantic import AfterValidator
+
+from artifact_sync.config.keys import NOT_EMPTY, Text, leaf
 from artifact_sync.config.problems import Wrong
+from artifact_sync.core.after import CommandError, CommandLine
 from artifact_sync.core.file_patterns import FilePattern
 from artifact_sync.core.paths import Template, TemplateError
 from artifact_sync.core.patterns import PatternError, PatternList
@@ -16,6 +19,7 @@ from artifact_sync.core.semver import SemverRange as CoreRange
 
 __all__ = [
     "ArtifactPath",
+    "Command",
     "Extract",
     "LatestTemplate",
     "PathTemplate",
@@ -138,6 +142,15 @@ def _word(value: object) -> str:
     return value
 
 
+def _command(value: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        CommandLine.parse(value)
+    except CommandError as error:
+        cure = 'write a list such as ["/usr/local/bin/deploy", "{path}"]'
+        raise _wrong("command", error, "", cure) from None
+    return value
+
+
 def _extract(value: object) -> bool | str:
     if value == "only" or isinstance(value, bool):
         return value
@@ -152,5 +165,6 @@ PathTemplate = Annotated[str, *leaf(_path_template, _STRING)]
 LatestTemplate = Annotated[str, *leaf(_latest_template, _STRING)]
 SemverRange = Annotated[str, *leaf(_semver, _STRING)]
 ArtifactPath = Annotated[str, *leaf(_artifact_path, _STRING)]
+Command = Annotated[tuple[Text, ...], *NOT_EMPTY, AfterValidator(_command)]
 Word = Annotated[str, *leaf(_word, {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,63}$"})]
 Extract = Annotated[bool | Literal["only"], *leaf(_extract, {"enum": [True, False, "only"]})]

@@ -38,29 +38,8 @@ class Unbuilt:
 #: One line per key.
 UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt(("store", "url"), "object stores", None),
-    Unbuilt(("store", "mode"), "chosen permissions of published files", None),
-    Unbuilt(("store", "group"), "chosen groups of published files", None),
     Unbuilt(("state", "url"), "states in PostgreSQL", None),
-    Unbuilt(("downloads", "bandwidth"), "bandwidth limits", None),
-    Unbuilt(("rules", "*", "publish", "latest"), "links to the newest publication", None),
-    Unbuilt(("rules", "*", "publish", "latest_by"), "links to the newest publication", "finished"),
-    Unbuilt(("rules", "*", "retain", "last"), "limits of local retention", None),
-    Unbuilt(("rules", "*", "retain", "daily"), "limits of local retention", None),
-    Unbuilt(("rules", "*", "retain", "weekly"), "limits of local retention", None),
-    Unbuilt(("rules", "*", "retain", "monthly"), "limits of local retention", None),
-    Unbuilt(("rules", "*", "retain", "max_age"), "limits of local retention", None),
-    Unbuilt(("rules", "*", "retain", "quota"), "limits of local retention", None),
-    Unbuilt(("rules", "*", "after", "command"), "commands after a publication", None),
-    Unbuilt(("rules", "*", "after", "webhook"), "webhooks after a publication", None),
-    Unbuilt(("rules", "*", "after", "delete_remote"), "deletions in GitLab", False),
-    Unbuilt(("retention", "max_delete"), "limits of pruning"),
-    Unbuilt(("retention", "trash"), "limits of pruning"),
-    Unbuilt(("hooks", "timeout"), "hooks"),
-    Unbuilt(("hooks", "retries"), "hooks"),
-    Unbuilt(("server", "listen"), "HTTP answers", None),
-    Unbuilt(("server", "tokens"), "HTTP answers", []),
-    Unbuilt(("server", "read_through"), "HTTP answers", False),
-    Unbuilt(("server", "webhook_secret"), "HTTP answers", None),
+    Unbuilt(("server", "webhook_secret"), "receivers of webhooks", None),
 )
 
 

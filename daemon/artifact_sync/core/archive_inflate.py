@@ -6,15 +6,24 @@ The work of each step is bounded: no call into zlib gives more than ``UNPACKED``
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from artifact_sync.core.archive import DEFLATED, Member
+from artifact_sync.core.crc_blocks import BLOCK, following
 from artifact_sync.errors import Corrupt
 
-__all__ = ["UNPACKED", "Unpacking"]
+__all__ = ["UNPACKED", "Unpacking", "check_content"]
 
 #: The most bytes that come out at once.
 UNPACKED = 256 * 1024
+
+
+def check_content(member: Member, *, size: int, crc: int) -> None:
+    """Raise Corrupt unless what a member unpacks to is what the directory says."""
+    if size != member.size:
+        raise Corrupt(f"member {member.name!r} has {size} bytes, the directory says {member.size}")
+    if crc != member.crc:
+        raise Corrupt(f"member {member.name!r} has CRC {crc:08x}, the directory says {member.crc:08x}")
 
 
 class Unpacking:
@@ -42,6 +51,14 @@ class Unpacking:
         if block or self._stream.unused_data:
             raise Corrupt(f"member {self._member.name!r} is followed by bytes that belong to nothing")
 
+    def passed(self, blocks: Iterable[int]) -> int:
+        """Blocks of a stored member that are known by their CRCs (``crc_blocks``); how many bytes they are."""
+        before = self._size
+        for crc in blocks:
+            self._crc = following(self._crc, crc)
+            self._size += BLOCK
+        return self._size - before
+
     def end(self) -> Iterator[bytes]:
         """What is left once everything was fed. Raises Corrupt, at the latest when exhausted: it is cut off, size, CRC."""
         # What one call was not allowed to give stays inside zlib when its input is used up.
@@ -50,11 +67,7 @@ class Unpacking:
             if not unpacked and not self._stream.eof:
                 raise Corrupt(f"member {self._member.name!r} is cut off: its deflated data does not end")
             yield self._counted(unpacked)
-        member = self._member
-        if self._size != member.size:
-            raise Corrupt(f"member {member.name!r} has {self._size} bytes, the directory says {member.size}")
-        if self._crc != member.crc:
-            raise Corrupt(f"member {member.name!r} has CRC {self._crc:08x}, the directory says {member.crc:08x}")
+        check_content(self._member, size=self._size, crc=self._crc)
 
     def _counted(self, unpacked: bytes) -> bytes:
         self._size += len(unpacked)

@@ -13,7 +13,16 @@ from struct import Struct
 from artifact_sync.core.archive import Member
 from artifact_sync.errors import Corrupt
 
-__all__ = ["DESCRIPTOR", "HEADER", "check_flags", "check_name", "descriptor_length", "lengths"]
+__all__ = [
+    "DESCRIPTOR",
+    "DESCRIPTOR_SIGNATURE",
+    "HEADER",
+    "check_flags",
+    "check_name",
+    "described",
+    "descriptor_length",
+    "lengths",
+]
 
 _HEADER = Struct("<4s5H3L2H")
 _HEADER_SIGNATURE = b"PK\x03\x04"
@@ -21,7 +30,7 @@ _HEADER_SIGNATURE = b"PK\x03\x04"
 HEADER = _HEADER.size
 #: The longest data descriptor, in bytes.
 DESCRIPTOR = 24
-_DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
+DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
 _NARROW = Struct("<3L")
 _WIDE = Struct("<L2Q")
 _MAX32 = 0xFFFFFFFF
@@ -50,6 +59,27 @@ def lengths(header: bytes, member: Member) -> tuple[int, int]:
     return name, extra
 
 
+def described(header: bytes) -> tuple[Member, int] | None:
+    """A member as its local header alone describes it, nameless, and how many bytes of name and extra field follow.
+
+    None where no header stands.
+    """
+    signature, _, flags, method, _, _, crc, compressed_size, size, name, extra = _HEADER.unpack_from(header)
+    if signature != _HEADER_SIGNATURE:
+        return None
+    member = Member(
+        raw_name=b"",
+        flags=flags,
+        method=method,
+        crc=crc,
+        compressed_size=compressed_size,
+        size=size,
+        header_offset=0,
+        mode=0,
+    )
+    return member, name + extra
+
+
 def check_flags(header: bytes, member: Member) -> None:
     """Raise Corrupt when the local header has other flags than the directory, of those that change how a member is read."""
     flags = _HEADER.unpack_from(header)[2]
@@ -72,10 +102,10 @@ def descriptor_length(behind: bytes, member: Member) -> int:
     """
     if not member.has_descriptor:
         return 0
-    lead = len(_DESCRIPTOR_SIGNATURE)
+    lead = len(DESCRIPTOR_SIGNATURE)
     wide = _WIDE.pack(member.crc, member.compressed_size, member.size)
     narrow = _NARROW.pack(member.crc, member.compressed_size & _MAX32, member.size & _MAX32)
-    if behind.startswith(_DESCRIPTOR_SIGNATURE):
+    if behind.startswith(DESCRIPTOR_SIGNATURE):
         for form in (wide, narrow):
             if behind.startswith(form, lead):
                 return lead + len(form)

@@ -6,17 +6,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from artifact_sync.core.after import HookKind
+from artifact_sync.core.inspection import Damage
 from artifact_sync.core.model import KeepResult
 from artifact_sync.errors import Outcome
 
 __all__ = [
     "Audited",
+    "Damaged",
     "Discovered",
     "Emit",
     "Event",
+    "Foreign",
+    "HookEnded",
+    "HooksDropped",
     "Kept",
+    "LatestFailed",
+    "LatestMoved",
+    "Mended",
     "ProjectFailed",
     "ProjectFound",
+    "PruneRefused",
+    "PublicationPruned",
+    "PublicationRestored",
     "Received",
     "Recovered",
     "Selected",
@@ -24,6 +36,7 @@ __all__ = [
     "Stopping",
     "TransferEnded",
     "TransferStarted",
+    "TrashEmptied",
 ]
 
 
@@ -148,6 +161,140 @@ class Audited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Damaged:
+    """A publication is not in the store as it was published."""
+
+    project: str
+    job_id: int
+    job: str
+    ref: str
+    dest: str
+    #: The first of them.
+    damages: tuple[Damage, ...]
+    #: How many there are.
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mended:
+    """What was damaged of a publication was set aside. It is whole again from good copies, or else wanted again."""
+
+    project: str
+    job_id: int
+    job: str
+    ref: str
+    dest: str
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """Something that nobody published stands among a publication's files. It is left alone."""
+
+    dest: str
+    #: The first of them.
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookEnded:
+    """An attempt of what a rule wants after a publication ended. ``retry_at`` is set when it will be tried again."""
+
+    project: str
+    job_id: int
+    job: str
+    ref: str
+    dest: str
+    rule: str
+    kind: HookKind
+    #: ``done``, ``failed`` (also of an attempt that is not the last), or ``skipped``.
+    result: str
+    #: Number of the attempt, from 1.
+    attempt: int
+    seconds: float = 0.0
+    #: What it said, or why it failed.
+    detail: str = ""
+    hint: str = ""
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HooksDropped:
+    """So many hooks were due that no rule wants any more."""
+
+    rule: str
+    kind: HookKind
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestMoved:
+    """A link to the newest publication points at this one."""
+
+    link: str
+    dest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestFailed:
+    """A link could not be pointed at a publication, which stands nevertheless."""
+
+    link: str
+    dest: str
+    error: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicationPruned:
+    """Retention moved a publication into the trash."""
+
+    project: str
+    job_id: int
+    job: str
+    ref: str
+    dest: str
+    #: Bytes.
+    size: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicationRestored:
+    """A publication came back from the trash."""
+
+    project: str
+    job_id: int
+    job: str
+    ref: str
+    dest: str
+    #: Bytes.
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneRefused:
+    """Retention would remove more than one prune may, so that it removed nothing."""
+
+    removable: int
+    publications: int
+    #: How many it may.
+    most: int
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrashEmptied:
+    """Publications left the trash for good."""
+
+    publications: int
+    #: Bytes that became free with the objects that nobody shares any more.
+    freed: int
+    #: Before their time, because the disk is below ``store.min_free``.
+    early: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
     """What the start found from the run before."""
 
@@ -155,6 +302,8 @@ class Recovered:
     restarted: int
     strays_removed: int
     missing: int
+    #: Ways into the trash, or out of it, that were completed.
+    pruned: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +324,17 @@ Event = (
     | TransferEnded
     | Kept
     | Audited
+    | Damaged
+    | Mended
+    | Foreign
+    | HookEnded
+    | HooksDropped
+    | LatestMoved
+    | LatestFailed
+    | PublicationPruned
+    | PublicationRestored
+    | PruneRefused
+    | TrashEmptied
     | Recovered
     | Stopping
 )

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from msgspec import NODEFAULT, Meta, Struct, field
 from msgspec.structs import force_setattr
 
+from artifact_sync.core.provenance import Provenance
 from artifact_sync.core.unpacking import Contents, Unpack
 
 __all__ = [
@@ -337,6 +338,8 @@ class StagedFile(Struct, frozen=True, kw_only=True):
     published: bool = True
     #: What became of it, for an archive that was to be unpacked.
     contents: Contents | None = None
+    #: Whether its files are those that the runner hashed, for an archive with a statement of the runner.
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,5 +367,7 @@ class KeepResult(StrEnum):
     DENIED = "denied"
     UNCONFIRMED = "unconfirmed"
     FAILED = "failed"
+    #: Its artifacts were deleted in GitLab, because a rule wants that once they are mirrored.
+    DELETED = "deleted"
     #: Given up again on request; its artifacts were deleted in GitLab where the detail says so.
     RELEASED = "released"

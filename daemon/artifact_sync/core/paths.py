@@ -112,6 +112,10 @@ class _Field:
         value = fields[self.name]
         return encode_path(value) if self.nested else encode(value)
 
+    def outline(self, rule: str) -> str:
+        """What two templates have in common where they have the same."""
+        return encode(rule) if self.name == "rule" else f"{{{self.name}{'|path' if self.nested else ''}}}"
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -125,13 +129,23 @@ class Template:
     def parse(cls, text: str, *, needs_id: bool = True) -> Template:
         """From the text as written.
 
-        ``needs_id``: without ``{job_id}`` two jobs would meet in one folder, so that is refused. Raises TemplateError.
+        ``needs_id``: without ``{job_id}`` two jobs would meet in one folder, so that is refused; and where two jobs are to
+        meet, it is refused with it. Raises TemplateError.
         """
         components = tuple(_component(part, text) for part in text.split("/"))
         names = {piece.name for component in components for piece in component if isinstance(piece, _Field)}
         if needs_id and "job_id" not in names:
             raise TemplateError(f"{text}: two jobs would meet there; add /{{job_id}}")
+        if not needs_id and "job_id" in names:
+            raise TemplateError(f"{text}: no two jobs would ever meet there; leave {{job_id}} out")
         return cls(text, components)
+
+    def outline(self, rule: str) -> tuple[str, ...]:
+        """Its components under a rule of this name: where two templates have the same, they make the same of one job."""
+        return tuple(
+            "".join(piece if isinstance(piece, str) else piece.outline(rule) for piece in component)
+            for component in self.components
+        )
 
     def render(self, fields: Mapping[str, str]) -> str:
         """The path, relative, POSIX. ``fields`` has a value for each of ``FIELDS``."""

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from artifact_sync.core.deadlines import keep_due
 from artifact_sync.core.file_patterns import items_of, united
-from artifact_sync.core.model import Candidate, Item, KeepDue, Transfer
+from artifact_sync.core.model import Candidate, Item, KeepDue, Project, Transfer
+from artifact_sync.core.newest import LatestBy, Link
 from artifact_sync.core.paths import fields_of
 from artifact_sync.core.rules import Decision, KeepPolicy, Rule
 
-__all__ = ["keeps", "lacks", "plan"]
+__all__ = ["keeps", "lacks", "links", "plan"]
 
 
 def plan(candidate: Candidate, decisions: Sequence[Decision], *, backfill: bool = False) -> tuple[Transfer, ...]:
@@ -77,6 +78,24 @@ def _items(candidate: Candidate, rule: Rule) -> tuple[Item, ...]:
     if fetch.trace:
         items.append(Item(kind="trace", name="job.log", size=trace.size if trace is not None else None))
     return tuple(items)
+
+
+def links(transfer: Transfer, rules: Iterable[Rule]) -> tuple[Link, ...]:
+    """The links that may point at what a transfer publishes, each once, by the rules that it names as they are now.
+
+    Nothing but the transfer is needed, so they are known of what GitLab has deleted long since, too.
+    """
+    project = Project(id=transfer.project_id, path_with_namespace=transfer.project_path)
+    candidate = Candidate(project=project, job=transfer.job)
+    made: dict[str, Link] = {}
+    for rule in rules:
+        publish = rule.publish
+        if publish.latest is not None and rule.name in transfer.rules:
+            path = publish.latest.render(fields_of(candidate, rule.name))
+            # Two rules that differ there meet at one link by chance alone: versions are the stronger wish.
+            if path not in made or publish.latest_by is LatestBy.VERSION:
+                made[path] = Link(path, publish.latest_by)
+    return tuple(made.values())
 
 
 def keeps(

@@ -7,19 +7,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from artifact_sync.core.after import After
 from artifact_sync.core.conditions import UNSETTLED, Facts, Verdict, When
 from artifact_sync.core.model import Candidate
+from artifact_sync.core.newest import LatestBy
 from artifact_sync.core.paths import Template
+from artifact_sync.core.retention import Retain
 from artifact_sync.core.selectors import ProjectSelectors
 from artifact_sync.core.unpacking import Unpack
 
 __all__ = [
+    "After",
     "Decision",
     "Fetch",
     "Keep",
     "KeepPolicy",
     "ProjectSelectors",
     "Publish",
+    "Retain",
     "Rule",
     "Verdict",
     "When",
@@ -47,6 +52,9 @@ class Publish:
 
     path: Template = field(default_factory=lambda: Template.parse("{project}/{ref}/{job}/{job_id}"))
     unpack: Unpack = Unpack.NO
+    #: A link to the newest publication, and what newest means.
+    latest: Template | None = None
+    latest_by: LatestBy = LatestBy.FINISHED
 
 
 class KeepPolicy(StrEnum):
@@ -75,7 +83,9 @@ class Rule:
     fetch: Fetch = Fetch()
     publish: Publish = field(default_factory=Publish)
     keep: Keep = Keep()
+    retain: Retain = field(default_factory=Retain)
     priority: int = 0
+    after: After = field(default_factory=After)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import anyio
 
-from artifact_sync.core.events import Event, TransferEnded
+from artifact_sync.core.events import Event, HookEnded, TransferEnded
 from artifact_sync.engine.means import Means
 from artifact_sync.errors import NoSpace
 
@@ -19,7 +19,8 @@ _EVERY = 60.0
 class Accounts:
     """Requests by purpose (``requests.poll``), how many of them were answered with 304 and with 429, and how transfers ended.
 
-    Every end of an attempt counts under the outcome's name (``outcome.corrupt``).
+    Every end of an attempt counts under the outcome's name (``outcome.corrupt``), that of a hook under its result
+    (``hook.done``).
     """
 
     def __init__(self, means: Means) -> None:
@@ -34,6 +35,8 @@ class Accounts:
         """Count it if it is the end of a transfer's attempt, and tell it on."""
         if isinstance(event, TransferEnded):
             self._outcomes[f"outcome.{event.outcome}"] += 1
+        elif isinstance(event, HookEnded):
+            self._outcomes[f"hook.{event.result}"] += 1
         self._emit(event)
 
     async def run(self) -> None:

@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 import anyio
-from anyio.abc import TaskGroup
 
-from artifact_sync.core.events import Emit, ProjectFailed, ProjectFound
-from artifact_sync.core.model import Project
+from artifact_sync.core.events import Emit, Event, TransferEnded
 from artifact_sync.core.rules import Rule
 from artifact_sync.engine.accounts import Accounts
-from artifact_sync.engine.audit import audit
-from artifact_sync.engine.discovery import Discovery
+from artifact_sync.engine.following import Following
 from artifact_sync.engine.groups import single_error
+from artifact_sync.engine.hooks import Hooks
+from artifact_sync.engine.janitor import Janitor
 from artifact_sync.engine.keeper import Keeper
+from artifact_sync.engine.latest import Latest
 from artifact_sync.engine.means import Means
 from artifact_sync.engine.policy import EnginePolicy
 from artifact_sync.engine.preview import Explanation, explained
-from artifact_sync.engine.projects import Resolved, known_as, resolve
+from artifact_sync.engine.projects import known_as
 from artifact_sync.engine.recovery import recover
+from artifact_sync.engine.repair import Repaired, repair
+from artifact_sync.engine.scrub import Scrubber
+from artifact_sync.engine.verifying import Gauge
 from artifact_sync.engine.workers import Fetches, Workers
-from artifact_sync.errors import CredentialRefused, Refused, RemoteError
-from artifact_sync.ports import Clock, Queue, Remote, State, Store, TransferState, Trouble
+from artifact_sync.errors import CredentialRefused, Outcome, RemoteError
+from artifact_sync.ports import (
+    Clock,
+    Commands,
+    Queue,
+    QueuedTransfer,
+    Remote,
+    State,
+    Store,
+    TransferState,
+    Webhooks,
+)
 
 __all__ = ["Engine", "SyncReport"]
-
-#: A project whose polls fail is asked less and less, down to once in this time.
-_LONGEST_BACKOFF = timedelta(minutes=30)
-#: A project is asked again after this part of the time for which nothing has moved in it.
-_IDLE_PARTS = 3
-#: A daemon that is restarted every day audits, too.
-_FIRST_AUDIT = timedelta(hours=1)
-#: The subject of what concerns every project.
-_GITLAB = "GitLab"
-
-
-@dataclass(slots=True, kw_only=True)
-class _Followed:
-    """A project that the daemon polls, as GitLab had it last: it may be renamed at any time."""
-
-    project: Project
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,6 +52,10 @@ class SyncReport:
     failed: int = 0
     #: Transfers that are not mirrored and not tried by themselves, those of earlier passes included.
     unmirrored: int = 0
+    #: What ran after publications, and what of it failed for good; and what is left to a later pass.
+    hooks_done: int = 0
+    hooks_failed: int = 0
+    hooks_waiting: int = 0
     #: What could not be looked at, each with its reason.
     problems: list[RemoteError] = field(default_factory=list)
 
@@ -82,6 +80,8 @@ class Engine:
         rules: Sequence[Rule],
         policy: EnginePolicy,
         emit: Emit,
+        commands: Commands | None = None,
+        webhooks: Webhooks | None = None,
     ) -> None:
         means = Means(remote=remote, state=state, clock=clock, rules=rules, policy=policy, emit=emit)
         self._means = means
@@ -94,28 +94,32 @@ class Engine:
         self._policy = policy
         self._emit = emit
         self._accounts = Accounts(means)
+        self._latest = Latest(store=store, state=state, clock=clock, rules=rules, emit=emit)
         self._workers = Workers(
             queue=queue,
             store=store,
             fetcher=fetcher,
             clock=clock,
             policy=policy,
-            emit=self._accounts.counting,
+            emit=self._heard,
             probe=self._credential_refused,
+            latest=self._latest,
         )
+        self._hooks = Hooks(means, store=store, emit=self._accounts.counting, commands=commands, webhooks=webhooks)
+        self._scrubber = Scrubber(store=store, state=state, clock=clock, emit=emit)
+        self._janitor = Janitor(means, store)
         self._keeper = Keeper(means)
-        self._discovery = Discovery(means)
-        self._met: set[int] = set()
-        self._followed: dict[int, _Followed] = {}
-        self._in_trouble: set[str] = set()
-        #: What the rules name and GitLab does not show.
-        self._named_in_vain: set[str] = set()
-        self._polls = anyio.CapacityLimiter(policy.polls)
+        self._following = Following(means, found=self._found)
 
     async def recover(self) -> None:
         """Finish what the run before left. Raises StateError, StoreDamaged, NoSpace."""
         await self._state.clear_trouble()
-        self._emit(await recover(store=self._store, state=self._state, queue=self._queue, clock=self._clock))
+        await self._hooks.drop()
+        self._emit(
+            await recover(
+                store=self._store, state=self._state, queue=self._queue, clock=self._clock, latest=self._latest
+            )
+        )
 
     async def sync(self) -> SyncReport:
         """One complete pass: every project to its horizon, every transfer to its end.
@@ -124,53 +128,36 @@ class Engine:
         NoSpace, StateError, StoreDamaged; a RemoteError when no project could be asked at all.
         """
         report = SyncReport()
+        await self._janitor.tidy()
         self._workers.begin()
+        self._hooks.begin()
         await self._queue.revive()
         finish = anyio.Event()
         with single_error():
             async with anyio.create_task_group() as keeping:
                 keeping.start_soon(self._keeper.run)
                 keeping.start_soon(self._accounts.run)
+                keeping.start_soon(self._hooks.run)
                 async with anyio.create_task_group() as working:
                     working.start_soon(self._workers.run, finish)
-                    await self._look_at_all(report)
+                    looked = await self._following.pass_over()
                     finish.set()
                     self._workers.wake()
                 # What is due in this moment is called; what comes later is the daemon's, or the next pass's.
                 while await self._keeper.due():
                     pass
+                report.hooks_waiting = await self._hooks.finished()
                 keeping.cancel_scope.cancel()
+        # What the pass brought may push out what is older.
+        await self._janitor.look()
         tally = self._workers.tally
+        report.projects, report.problems = looked.projects, looked.problems
         report.published, report.published_bytes, report.failed = tally.published, tally.published_bytes, tally.failed
+        report.hooks_done, report.hooks_failed = self._hooks.tally.done, self._hooks.tally.failed
         report.unmirrored = (await self._state.summary()).by_state.get(TransferState.FAILED, 0)
         if report.problems and not report.projects and not report.published:
             raise report.problems[0]
         return report
-
-    async def _look_at_all(self, report: SyncReport) -> None:
-        resolved = await self._resolved()
-        report.problems += resolved.failures.values()
-        async with anyio.create_task_group() as looking:
-            for project in resolved.projects.values():
-                looking.start_soon(self._pass, project, report)
-
-    async def _pass(self, project: Project, report: SyncReport) -> None:
-        async with self._polls:
-            try:
-                await self._discovery.poll(project, thorough=True)
-                self._found()
-                while await self._discovery.backfill(project):
-                    self._found()
-            except CredentialRefused:
-                raise
-            except RemoteError as error:
-                await self._troubled(project.path_with_namespace, error)
-                report.problems.append(error)
-            else:
-                if (strange := await self._understood(project)) is not None:
-                    report.problems.append(strange)
-                report.projects += 1
-            self._found()
 
     async def run(self) -> None:
         """Follow GitLab until cancelled. Raises StateError; StoreDamaged after several in a row."""
@@ -180,8 +167,11 @@ class Engine:
                 group.start_soon(self._keeper.run)
                 group.start_soon(self._revive)
                 group.start_soon(self._accounts.run)
-                group.start_soon(self._audits)
-                await self._follow_projects(group)
+                group.start_soon(self._janitor.run)
+                group.start_soon(self._hooks.run)
+                if self._policy.scrub is not None:
+                    group.start_soon(self._scrubber.run, self._policy.scrub)
+                await self._following.follow()
 
     async def explain(self, project_id: int, job_id: int) -> Explanation:
         """One job, judged by every rule. Raises what Remote and State raise."""
@@ -190,90 +180,42 @@ class Engine:
             project, job_id, remote=self._remote, state=self._state, clock=self._clock, rules=self._rules
         )
 
-    async def _follow_projects(self, group: TaskGroup) -> None:
-        followed = self._followed
-        wait = self._policy.interval
-        while True:
-            try:
-                resolved = await self._resolved()
-            except RemoteError as error:
-                await self._troubled(_GITLAB, error)
-                await self._clock.sleep(wait.total_seconds())
-                wait = min(2 * wait, self._policy.resolve_every)
-                continue
-            for project_id, project in resolved.projects.items():
-                if project_id in followed:
-                    followed[project_id].project = project
-                else:
-                    followed[project_id] = _Followed(project=project)
-                    group.start_soon(self._follow, followed[project_id])
-            # One that is not listed now may be invisible for a moment, so it is followed on as long as the rest fails.
-            if not resolved.failures:
-                for project_id in followed.keys() - resolved.projects.keys():
-                    followed.pop(project_id).scope.cancel()
-            if not resolved.failures:
-                wait = self._policy.interval
-            await self._clock.sleep((wait if resolved.failures else self._policy.resolve_every).total_seconds())
-            # What fails again and again is asked for no more often than the rest, in the end.
-            wait = min(2 * wait, self._policy.resolve_every)
+    @property
+    def janitor(self) -> Janitor:
+        """Its retention."""
+        return self._janitor
 
-    async def _follow(self, followed: _Followed) -> None:
-        with followed.scope:
-            await self._clock.sleep(random.random() * min(1.0, self._policy.interval.total_seconds()))
-            failures = 0
-            while True:
-                project = followed.project
-                try:
-                    async with self._polls:
-                        await self._discovery.poll(project)
-                    self._found()
-                    await self._understood(project)
-                    # Busy projects are asked often, idle ones less and less.
-                    wait = await self._discovery.idle_for(project) / _IDLE_PARTS
-                    wait = min(max(wait, self._policy.interval), self._policy.max_interval)
-                    due = self._clock.now() + wait
-                    await self._history(project, until=due)
-                    failures = 0
-                    look = await self._state.next_look(project.id)
-                    due = min(due, look or due)
-                except RemoteError as error:
-                    await self._troubled(project.path_with_namespace, error)
-                    failures += 1
-                    # Looks that are due wait as well, or it would be asked without a pause.
-                    due = self._clock.now() + min(self._policy.interval * (1 << min(failures, 16)), _LONGEST_BACKOFF)
-                await self._clock.sleep((due - self._clock.now()).total_seconds())
+    @property
+    def state(self) -> State:
+        """What it works with."""
+        return self._state
 
-    async def _history(self, project: Project, *, until: datetime) -> None:
-        """Pages of history until it is time to look at what is new, and one at the least."""
-        more = True
-        while more:
-            async with self._polls:
-                more = await self._discovery.backfill(project)
-            self._found()
-            more = more and self._clock.now() < until
+    @property
+    def means(self) -> Means:
+        """What its parts work with."""
+        return self._means
 
-    async def _audits(self) -> None:
-        """A complete listing of every project now and then: the proof that nothing was missed."""
-        if self._policy.audit is None:
-            return
-        wait = min(self._policy.audit, _FIRST_AUDIT)
-        while True:
-            await self._clock.sleep(wait.total_seconds())
-            wait = self._policy.audit
-            for followed in tuple(self._followed.values()):
-                try:
-                    await self._audit(followed.project)
-                except RemoteError as error:
-                    self._emit(
-                        ProjectFailed(
-                            project=followed.project.path_with_namespace, error=f"audit: {error}", hint=error.hint
-                        )
-                    )
-                self._found()
+    def wake(self) -> None:
+        """Something was put into the state that its workers and its keeper wait for."""
+        self._found()
 
-    async def _audit(self, project: Project) -> None:
-        async with self._polls:
-            await audit(project, self._means)
+    async def repair(self, source: AsyncIterator[QueuedTransfer], *, gauge: Gauge) -> Repaired:
+        """Verify these publications, and mend what is damaged. Raises as ``repair.repair``."""
+        # Of what is lost nothing else is fetched with it.
+        workers = self._workers.on(self._queue.repairs())
+        try:
+            return await repair(
+                source,
+                store=self._store,
+                state=self._state,
+                clock=self._clock,
+                workers=workers,
+                emit=self._emit,
+                gauge=gauge,
+            )
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._accounts.settle()
 
     async def _revive(self) -> None:
         while True:
@@ -281,33 +223,14 @@ class Engine:
             self._workers.wake()
             await self._clock.sleep(self._policy.revive_every.total_seconds())
 
-    async def _resolved(self) -> Resolved:
-        resolved = await resolve(self._remote, self._rules)
-        for subject in self._named_in_vain - resolved.failures.keys():
-            await self._well(subject)
-        self._named_in_vain = set(resolved.failures)
-        for subject, error in resolved.failures.items():
-            await self._troubled(subject, error)
-        await self._well(_GITLAB)
-        for project in resolved.projects.values():
-            if project.id not in self._met:
-                self._met.add(project.id)
-                self._emit(ProjectFound(project_id=project.id, path=project.path_with_namespace))
-        return resolved
+    def _heard(self, event: Event) -> None:
+        self._accounts.counting(event)
+        if isinstance(event, TransferEnded) and event.outcome is Outcome.PUBLISHED:
+            self._hooks.wake()
 
     def _found(self) -> None:
         self._workers.wake()
         self._keeper.wake()
-
-    async def _understood(self, project: Project) -> RemoteError | None:
-        """The project was listed; the error if some of it could not be understood."""
-        if not (strange := self._discovery.take_undecodable(project.id)):
-            await self._well(project.path_with_namespace)
-            return None
-        hint = "They are left out. Please report this with the version of GitLab that `artifact-sync check` shows."
-        error = Refused(f"GET /api/v4/projects/{project.id}/jobs", f"{strange} entries not understood", hint=hint)
-        await self._troubled(project.path_with_namespace, error)
-        return error
 
     async def _credential_refused(self) -> bool:
         """Whether the token opens nothing any more; one archive may be refused to a good one."""
@@ -318,14 +241,3 @@ class Engine:
         except RemoteError:
             return False
         return False
-
-    async def _troubled(self, subject: str, error: RemoteError) -> None:
-        self._emit(ProjectFailed(project=subject, error=str(error), hint=error.hint))
-        self._in_trouble.add(subject)
-        trouble = Trouble(subject=subject, error=str(error), hint=error.hint, since=self._clock.now())
-        await self._state.note_trouble(trouble)
-
-    async def _well(self, subject: str) -> None:
-        if subject in self._in_trouble:
-            self._in_trouble.discard(subject)
-            await self._state.clear_trouble(subject)

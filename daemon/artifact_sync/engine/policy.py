@@ -35,9 +35,28 @@ class EnginePolicy:
     max_interval: timedelta = timedelta(minutes=30)
     #: Between two complete listings of a project; None: never.
     audit: timedelta | None = timedelta(days=1)
+    #: Everything in the store is read once in this time; None: never.
+    scrub: timedelta | None = timedelta(days=30)
     #: Longest wait between two looks at a running pipeline of which nothing comes.
     longest_look: timedelta = timedelta(minutes=10)
     #: How often the daemon asks which projects there are.
     resolve_every: timedelta = timedelta(minutes=10)
+    #: Attempts of what a rule wants after a publication, beside the first; and seconds that one attempt may take.
+    hook_retries: int = 5
+    hook_timeout: float = 300.0
+    #: First and longest wait before it is tried again. A receiver may ask for as much.
+    hook_base: float = 5.0
+    hook_cap: float = 600.0
     #: How often the daemon tries again what had failed in every attempt.
     revive_every: timedelta = timedelta(hours=6)
+    #: How often the daemon looks at what retention lets go, and how long after its start for the first time.
+    prune_every: timedelta = timedelta(hours=1)
+    first_prune: timedelta = timedelta(minutes=5)
+    #: Longest time between two looks at what a command may have ordered, and at the disk where something is in the trash.
+    orders_every: timedelta = timedelta(minutes=1)
+    #: Of all publications, the share that one prune may remove unasked.
+    max_delete: float = 0.1
+    #: How long what was pruned can be brought back.
+    trash: timedelta = timedelta(days=7)
+    #: Bytes; below this much free space the trash is emptied before its time.
+    min_free: int = 0

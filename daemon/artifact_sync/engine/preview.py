@@ -10,7 +10,7 @@ from artifact_sync.core.rules import Decision, Rule, explain
 from artifact_sync.core.selection import owed
 from artifact_sync.engine.judging import Judge, Walk, all_before, latest_ids
 from artifact_sync.engine.policy import EnginePolicy
-from artifact_sync.ports import Clock, KeepEntry, Priority, QueuedTransfer, Remote, State, TransferState
+from artifact_sync.ports import Clock, KeepEntry, Priority, QueuedHook, QueuedTransfer, Remote, State, TransferState
 
 __all__ = ["Explanation", "Planned", "Survey", "explained", "planned"]
 
@@ -34,7 +34,9 @@ class Planned:
 
     @property
     def missing(self) -> tuple[Item, ...]:
-        """What is not published yet."""
+        """What is not published yet. Of what retention took, nothing is brought again."""
+        if self.known is not None and self.known.pruned is not None:
+            return ()
         if self.known is None or self.known.state is TransferState.LOST or self.known.published_at is None:
             return self.transfer.items
         asked = self.known.transfer.items if self.known.state is TransferState.PUBLISHED else ()
@@ -58,6 +60,8 @@ class Explanation:
     decisions: tuple[Decision, ...]
     transfers: tuple[QueuedTransfer, ...]
     keeps: tuple[KeepEntry, ...]
+    #: What rules want after its publications, oldest first.
+    hooks: tuple[QueuedHook, ...] = ()
 
 
 async def planned(
@@ -105,7 +109,10 @@ async def _known(state: State | None, transfer: Transfer) -> QueuedTransfer | No
     if state is None:
         return None
     known = await state.find(transfer.project_id, transfer.job.id)
-    return next((queued for queued in known if queued.transfer.dest.startswith(transfer.dest)), None)
+    here = next((queued for queued in known if queued.transfer.dest.startswith(transfer.dest)), None)
+    # At whatever path it was: what retention took for these rules is not brought again.
+    taken = (one for one in known if one.pruned is not None and set(transfer.rules) <= set(one.transfer.rules))
+    return here or next(taken, None)
 
 
 async def explained(
@@ -125,4 +132,5 @@ async def explained(
         decisions=explain(candidate, rules, clock.now()),
         transfers=await state.find(project.id, job_id) if state is not None else (),
         keeps=tuple(keeps),
+        hooks=await state.hooks_of(project.id, job_id) if state is not None else (),
     )

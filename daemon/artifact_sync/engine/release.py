@@ -6,18 +6,22 @@ can be done is to keep it no longer from here, and to delete its artifacts there
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from artifact_sync.core.model import Job, KeepResult, Project
+from artifact_sync.core.model import Job, KeepResult, Project, StagedFile
 from artifact_sync.core.selection import owed
 from artifact_sync.errors import NotMirrored, RemoteError, UsageError
 from artifact_sync.ports import Clock, Copies, KeepEntry, QueuedTransfer, Remote, State, TransferState
 
-__all__ = ["Copy", "Standing", "release", "standing"]
+__all__ = ["Copy", "Standing", "release", "standing", "verified"]
 
 #: After these GitLab may hold the artifacts for ever because of us.
 _ASKED = frozenset({KeepResult.KEPT, KeepResult.UNCONFIRMED})
 _REASON = "released by request"
+
+#: Whether files stand at a destination, by hash.
+Has = Callable[[str, Sequence[StagedFile]], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,8 @@ async def standing(project: Project, job_id: int, *, remote: Remote, state: Stat
         )
     job = await remote.job(project.id, job_id)
     found = [
-        Copy(queued=queued, verified=await _verified(queued, copies)) for queued in await state.find(project.id, job_id)
+        Copy(queued=queued, verified=await verified(queued, copies.has))
+        for queued in await state.find(project.id, job_id)
     ]
     return Standing(project=project, job=job, keeps=tuple(keeps), copies=tuple(found))
 
@@ -124,11 +129,12 @@ async def release(found: Standing, *, remote: Remote, state: State, clock: Clock
     return entry
 
 
-async def _verified(queued: QueuedTransfer, copies: Copies) -> bool:
+async def verified(queued: QueuedTransfer, has: Has) -> bool:
+    """Whether everything that the transfer was to bring is published, and stands there as it was. Raises what ``has`` raises."""
     if queued.state is not TransferState.PUBLISHED or not queued.files:
         return False
     items = queued.transfer.items
-    return not owed(items, queued.files, asked=items) and await copies.has(queued.transfer.dest, queued.files)
+    return not owed(items, queued.files, asked=items) and await has(queued.transfer.dest, queued.files)
 
 
 def _archives(queued: QueuedTransfer) -> set[str]:

@@ -14,7 +14,7 @@ import structlog
 
 from artifact_sync.core.backoff import delay
 from artifact_sync.core.events import Emit, TransferEnded, TransferStarted
-from artifact_sync.core.model import StagedFile
+from artifact_sync.core.model import StagedFile, Transfer
 from artifact_sync.engine.bell import Bell, rung
 from artifact_sync.engine.policy import EnginePolicy
 from artifact_sync.errors import (
@@ -61,6 +61,13 @@ class Fetches(Protocol):
         """Bring every item into staging, verified and durable; raises what the errors module says about outcomes."""
 
 
+class Follows(Protocol):
+    """What must have happened before a publication counts as such."""
+
+    async def published(self, transfer: Transfer) -> None:
+        """It stands, whole and durable. Safe to call again. Raises NoSpace, StoreDamaged, StateError."""
+
+
 @dataclass(slots=True)
 class Tally:
     """What the workers have done so far."""
@@ -88,6 +95,7 @@ class Workers:
         policy: EnginePolicy,
         emit: Emit,
         probe: Probe = _always,
+        latest: Follows | None = None,
     ) -> None:
         self._queue = queue
         self._store = store
@@ -96,6 +104,7 @@ class Workers:
         self._policy = policy
         self._emit = emit
         self._probe = probe
+        self._latest = latest
         self._bell = Bell()
         self._damages = 0
         self._paused_until = 0.0
@@ -105,7 +114,22 @@ class Workers:
         #: Transfers that failed since the last one that succeeded, for a reason that may be everybody's; a few.
         self._failing: set[int] = set()
         self._rests = 0
+        #: Workers that wait for work.
+        self._idle = 0
         self.tally = Tally()
+
+    def on(self, queue: Queue) -> Workers:
+        """Others like these, that work on another queue."""
+        return Workers(
+            queue=queue,
+            store=self._store,
+            fetcher=self._fetcher,
+            clock=self._clock,
+            policy=self._policy,
+            emit=self._emit,
+            probe=self._probe,
+            latest=self._latest,
+        )
 
     def begin(self) -> None:
         """Begin a pass: nothing done yet, and what stopped the last one may be mended."""
@@ -149,7 +173,11 @@ class Workers:
             if finish is not None and finish.is_set() and not await self._queue.open_count():
                 self.wake()
                 return
-            await ring.wait()
+            self._idle += 1
+            try:
+                await ring.wait()
+            finally:
+                self._idle -= 1
 
     async def _ring_when_due(self) -> None:
         """Wake the workers when a retry is due, and now and then for what another process put into the queue."""
@@ -188,6 +216,8 @@ class Workers:
                 staged = True
                 now = self._clock.now()
                 published = await self._store.publish(Publication(transfer=transfer, files=files, at=now))
+                if self._latest is not None:
+                    await self._latest.published(transfer)
                 await self._queue.publish(queued.id, published, now)
         except StateError:
             raise
@@ -209,7 +239,9 @@ class Workers:
             self.tally.published += 1
             self.tally.published_bytes += published.size
             self._ended(queued, Outcome.PUBLISHED, size=published.size, seconds=self._clock.monotonic() - began)
-            self.wake()
+            # It makes nothing due; who has nothing to do may have waited for this one, the last.
+            if self._idle:
+                self.wake()
 
     async def _failed(self, queued: QueuedTransfer, error: ArtifactSyncError, seconds: float) -> None:
         outcome = error.outcome

@@ -22,6 +22,7 @@ from artifact_sync.errors import Corrupt, NotFound, Transient
 from artifact_sync.fetch.bounds import Bounds
 from artifact_sync.fetch.echo import address
 from artifact_sync.fetch.errand import Closed, Errand
+from artifact_sync.fetch.line import Line
 from artifact_sync.fetch.members import bring, unreadable
 from artifact_sync.fetch.missing import explain_missing
 from artifact_sync.fetch.receiver import Receiver
@@ -78,6 +79,7 @@ class _Archive:
 
     remote: Remote
     place: Source
+    line: Line
     resumes: int
     total: int
     pin: Pin | None
@@ -121,15 +123,15 @@ class _Archive:
         async with self.remote.open_range(self.place, start=start, stop=stop, pin=self.pin) as piece:
             if piece is None:
                 raise Corrupt(_CHANGED)
-            async with aclosing(_exactly(piece)) as chunks:
+            async with aclosing(_exactly(piece, self.line)) as chunks:
                 async for chunk in chunks:
                     yield chunk
 
 
-async def _exactly(piece: Piece) -> AsyncGenerator[bytes, None]:
+async def _exactly(piece: Piece, line: Line) -> AsyncGenerator[bytes, None]:
     """The chunks of a piece. Raises Transient for too few bytes, Corrupt before too many: not all answers tell how many."""
     left = piece.size
-    async with closing(piece.chunks()) as chunks:
+    async with closing(line.limited(piece).chunks()) as chunks:
         async for chunk in chunks:
             left -= len(chunk)
             if left < 0:
@@ -145,12 +147,13 @@ async def _opened(receiver: Receiver, errand: Errand) -> _Archive:
     async with receiver.remote.open_range(place, start=-FIRST_TAIL) as piece:
         if piece is None:
             raise Closed("the server sends no ranges of archives")
-        async with aclosing(_exactly(piece)) as chunks:
+        async with aclosing(_exactly(piece, errand.line)) as chunks:
             tail = b"".join([chunk async for chunk in chunks])
         total = piece.offset + piece.size
         archive = _Archive(
             remote=receiver.remote,
             place=place,
+            line=errand.line,
             resumes=receiver.policy.resumes,
             total=total,
             pin=piece.pin,

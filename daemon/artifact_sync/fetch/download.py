@@ -11,6 +11,7 @@ from artifact_sync.core.model import Artifact
 from artifact_sync.errors import Corrupt, Transient
 from artifact_sync.fetch.bounds import Bounds
 from artifact_sync.fetch.echo import address
+from artifact_sync.fetch.line import Line
 from artifact_sync.fetch.policy import FetchPolicy
 from artifact_sync.fetch.progress import ProgressReport
 from artifact_sync.fetch.reports import refuse_archive
@@ -43,6 +44,7 @@ class Download:
     policy: FetchPolicy
     reserve: DiskReserve
     report: ProgressReport
+    line: Line
     source: Source
     bounds: Bounds
     #: The job's archive as listed: what an older server sends in a report's place.
@@ -98,9 +100,9 @@ class Download:
                 if segments is not None:
                     connection.push_async_callback(segments.aclose)
                 reception = Reception(
-                    body=body,
+                    body=self.line.limited(body),
                     into=into,
-                    clock=self.clock,
+                    clock=self.line,
                     policy=self.policy,
                     claim=claim,
                     bounds=self.bounds,
@@ -135,6 +137,7 @@ class Download:
             entity=into.entity,
             into=into,
             claim=claim,
+            line=self.line,
             report=self.report.received,
         )
 

@@ -12,6 +12,7 @@ from artifact_sync.core.model import Item, StagedFile
 from artifact_sync.core.selection import Chosen, Selection
 from artifact_sync.core.ways import Choice
 from artifact_sync.errors import Corrupt, TooLarge
+from artifact_sync.fetch.line import Line
 from artifact_sync.fetch.missing import no_such_file
 from artifact_sync.fetch.progress import ProgressReport
 from artifact_sync.fetch.resume import ResumablePart
@@ -73,6 +74,8 @@ class Errand:
     report: ProgressReport
     haul: Haul
     members: int
+    #: For ranges of the archive, which come one after another.
+    line: Line
 
     @property
     def archive(self) -> Item:

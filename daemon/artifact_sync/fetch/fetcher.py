@@ -8,8 +8,10 @@ import structlog
 from artifact_sync.core.events import Emit
 from artifact_sync.core.model import Item, StagedFile
 from artifact_sync.core.selection import arrived
+from artifact_sync.core.timetable import Timetable
 from artifact_sync.core.unpacking import Unpack
 from artifact_sync.errors import NotFound, Refused, RemoteError, Unsupported
+from artifact_sync.fetch.bandwidth import Bandwidth
 from artifact_sync.fetch.contents import bring_contents
 from artifact_sync.fetch.errand import Errand, Haul
 from artifact_sync.fetch.files import bring_files
@@ -27,14 +29,24 @@ log = structlog.get_logger()
 
 
 class Fetcher:
-    """Fetches transfers, several at a time, sharing one disk reserve."""
+    """Fetches transfers, several at a time, sharing one disk reserve and one bandwidth."""
 
     def __init__(
-        self, remote: Remote, store: Store, state: State, *, clock: Clock, policy: FetchPolicy, emit: Emit
+        self,
+        remote: Remote,
+        store: Store,
+        state: State,
+        *,
+        clock: Clock,
+        policy: FetchPolicy,
+        emit: Emit,
+        bandwidth: Bandwidth | None = None,
     ) -> None:
+        """``bandwidth`` None: as much as comes."""
         self._store = store
         self._reports = ReportsGiven(clock)
-        self._receiver = Receiver(remote, store, state, clock=clock, policy=policy)
+        bandwidth = bandwidth or Bandwidth(Timetable(), clock=clock)
+        self._receiver = Receiver(remote, store, state, clock=clock, policy=policy, bandwidth=bandwidth)
         self._clock = clock
         self._policy = policy
         self._emit = emit
@@ -75,7 +87,8 @@ class Fetcher:
                 held = await self._item(queued, item, names[item.name], report, haul)
         files = tuple(item for item in items if item.kind in {"file", "files"})
         if files:
-            errand = Errand(queued=queued, items=files, report=report, haul=haul, members=self._policy.members)
+            members, line = self._policy.members, self._receiver.line()
+            errand = Errand(queued=queued, items=files, report=report, haul=haul, members=members, line=line)
             source = haul.files[-1].source if held else ""
             await bring_files(self._receiver, errand, held=held.part if held else None, source=source)
         for item in items:

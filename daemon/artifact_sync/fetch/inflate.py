@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from artifact_sync.core.archive import Member, in_file_order
+from artifact_sync.core.archive import STORED, Member, in_file_order
+from artifact_sync.core.archive_arriving import Arriving
 from artifact_sync.core.archive_end import TAIL, End, locate
-from artifact_sync.core.archive_inflate import Unpacking
+from artifact_sync.core.archive_inflate import Unpacking, check_content
 from artifact_sync.core.archive_local import DESCRIPTOR, HEADER, check_name, descriptor_length, lengths
+from artifact_sync.core.crc_blocks import BLOCK
 from artifact_sync.core.gzip_stream import GzipStream
+from artifact_sync.core.provenance import may_be_statement
 from artifact_sync.errors import Corrupt
 from artifact_sync.fetch.sniff import HEAD, require_zip
 
@@ -26,6 +29,8 @@ _BUDGET = 8 << 30
 _BUDGET_TIMES = 200
 #: Deflate makes 258 bytes of two bits at best (RFC 1951).
 _BEST_RATIO = 1032
+#: Members with the name of a statement that are looked into.
+_STATEMENTS = 4
 
 
 class Stopped(Exception):
@@ -42,10 +47,14 @@ class ArchiveReport:
 
     members: int
     untested: int
+    #: The first members that may be what the runner said of the others.
+    statements: tuple[Member, ...] = ()
 
 
-def prove(file: BinaryIO, size: int, stopped: Callable[[], bool]) -> ArchiveReport:
+def prove(file: BinaryIO, size: int, stopped: Callable[[], bool], arrived: Arriving | None = None) -> ArchiveReport:
     """Check the structure of a zip of ``size`` bytes, then size and CRC of every member.
+
+    What ``arrived`` unpacked as it came is not unpacked again; everything else is read from the file.
 
     Members are unpacked for that up to ``_BUDGET`` or ``_BUDGET_TIMES`` the archive's size: its bytes are right by size and
     ETag or not at all, and an archive that unpacks to thousands of times its size would keep a core busy for hours.
@@ -58,6 +67,7 @@ def prove(file: BinaryIO, size: int, stopped: Callable[[], bool]) -> ArchiveRepo
     file.seek(end.directory_offset)
     directory = file.read(end.directory_size)
     count = untested = 0
+    statements: list[Member] = []
     behind = 0
     budget = max(_BUDGET, _BUDGET_TIMES * size)
     for member in in_file_order(directory, end):
@@ -69,10 +79,12 @@ def prove(file: BinaryIO, size: int, stopped: Callable[[], bool]) -> ArchiveRepo
         if member.testable and not tested and member.size > _BEST_RATIO * member.compressed_size:
             raise Corrupt(f"member {member.name!r} says {member.size} bytes, more than deflate can make of its data")
         budget -= member.size if tested else 0
-        behind = _member(file, member, end, stopped if tested else None)
+        behind = _member(file, member, end, stopped if tested else None, arrived)
         count += 1
         untested += not tested
-    return ArchiveReport(members=count, untested=untested)
+        if may_be_statement(member) and len(statements) < _STATEMENTS:
+            statements.append(member)
+    return ArchiveReport(members=count, untested=untested, statements=tuple(statements))
 
 
 def prove_gzip(file: BinaryIO, size: int, stopped: Callable[[], bool]) -> bool:
@@ -96,7 +108,9 @@ def prove_gzip(file: BinaryIO, size: int, stopped: Callable[[], bool]) -> bool:
     return left >= 0
 
 
-def _member(file: BinaryIO, member: Member, end: End, stopped: Callable[[], bool] | None) -> int:
+def _member(
+    file: BinaryIO, member: Member, end: End, stopped: Callable[[], bool] | None, arrived: Arriving | None
+) -> int:
     """Prove one member (None: its place alone); where it ends in the file, descriptor included."""
     file.seek(member.header_offset)
     name_length, extra_length = lengths(file.read(HEADER), member)
@@ -105,26 +119,34 @@ def _member(file: BinaryIO, member: Member, end: End, stopped: Callable[[], bool
     ends = begins + member.compressed_size
     if ends > end.directory_offset:
         raise Corrupt(f"member {member.name!r} reaches into the zip's directory at {end.directory_offset}")
-    file.seek(begins)
-    if stopped is not None:
-        _test(file, member, stopped)
-    else:
+    content = arrived.content(begins, ends, member.method) if arrived else None
+    if stopped is None:
         file.seek(ends)
+    elif content is not None:
+        check_content(member, size=content.size, crc=content.crc)
+        file.seek(ends)
+    else:
+        file.seek(begins)
+        _test(file, member, begins, stopped, arrived if member.method == STORED else None)
     if member.has_descriptor:
         ends += descriptor_length(file.read(min(DESCRIPTOR, end.directory_offset - ends)), member)
     return ends
 
 
-def _test(file: BinaryIO, member: Member, stopped: Callable[[], bool]) -> None:
-    left = member.compressed_size
+def _test(file: BinaryIO, member: Member, at: int, stopped: Callable[[], bool], arrived: Arriving | None) -> None:
+    """Unpack the member whose bytes begin at ``at``, where the file stands; ``arrived`` is for stored ones."""
+    ends = at + member.compressed_size
     unpacking = Unpacking(member)
-    while left:
+    while at < ends:
         if stopped():
             raise Stopped
-        block = file.read(min(_READ, left))
+        if arrived is not None and (known := arrived.blocks(at, ends)):
+            at = file.seek(at + unpacking.passed(known))
+            continue
+        block = file.read(min(_READ if arrived is None else BLOCK - at % BLOCK, ends - at))
         if not block:
             raise Corrupt(f"the file ends inside member {member.name!r}")
-        left -= len(block)
+        at += len(block)
         _exhaust(unpacking.feed(block), stopped)
     _exhaust(unpacking.end(), stopped)
 

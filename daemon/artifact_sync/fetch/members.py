@@ -100,6 +100,6 @@ async def bring(receiver: Receiver, errand: Errand, chosen: Chosen[Extent], read
     name = f"member{len(errand.haul.files)}"
     body = MemberBody(reader=reader, extent=chosen.listed, source=source)
     async with receiver.opened(errand.queued, item, name=name) as into:
-        staged = await receiver.unpack(item, body, into, errand.report)
+        staged = await receiver.unpack(item, body, into, errand.report, clock=errand.line)
     errand.haul.add(staged, into)
     errand.report.item_ended(staged.size)

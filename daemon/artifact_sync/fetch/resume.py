@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import anyio
 import structlog
 
+from artifact_sync.core.archive_arriving import Arriving
 from artifact_sync.core.model import Item
 from artifact_sync.errors import ArtifactSyncError, ContentError, NotFound
 from artifact_sync.fetch.echo import etag_to_keep
-from artifact_sync.ports import Body, Part, PartRecord, QueuedTransfer, State, Store
+from artifact_sync.ports import Body, Part, PartRecord, PartRecords, Parts
 
 __all__ = ["Entity", "ResumablePart", "opened"]
 
@@ -46,11 +47,15 @@ class Entity:
 class ResumablePart:
     """A part, with what is remembered of it in the state. One download uses it."""
 
-    def __init__(self, part: Part, state: State, *, transfer_id: int, item: str, record: PartRecord | None) -> None:
+    def __init__(
+        self, part: Part, state: PartRecords, *, transfer_id: int, item: Item, record: PartRecord | None
+    ) -> None:
         #: Written through ``append`` and closed by ``finish``, ``settle`` or ``abandon``.
         self.part = part
         #: What the bytes belong to; None: they cannot be continued.
         self.entity = Entity(etag=record.etag, total=record.total) if record and part.size else None
+        #: Was shown every byte of a zip; None for anything else, and for one that was taken up again.
+        self.arrived: Arriving | None = None
         self._state = state
         self._transfer_id = transfer_id
         self._item = item
@@ -78,6 +83,8 @@ class ResumablePart:
             await self.part.restart()
         self._durable = 0
         self.entity = entity
+        self.arrived = Arriving() if self._item.kind == "archive" or self._item.file_format == "zip" else None
+        self.part.watch = self.arrived.update if self.arrived else None
 
     @property
     def size(self) -> int:
@@ -151,7 +158,7 @@ class ResumablePart:
     async def _remember(self, size: int) -> None:
         entity = self.entity or Entity(etag="", total=0)
         record = PartRecord(
-            transfer_id=self._transfer_id, item=self._item, size=size, etag=entity.etag, total=entity.total
+            transfer_id=self._transfer_id, item=self._item.name, size=size, etag=entity.etag, total=entity.total
         )
         await self._state.save_part(record)
         self._remembered = size > 0
@@ -159,20 +166,20 @@ class ResumablePart:
 
 @asynccontextmanager
 async def opened(
-    store: Store, state: State, queued: QueuedTransfer, item: Item, *, name: str, grace: float
+    store: Parts, state: PartRecords, transfer_id: int, item: Item, *, name: str, grace: float
 ) -> AsyncIterator[ResumablePart]:
     """The item's part, continued where an earlier attempt left a durable prefix of it.
 
     Whatever ends the block early, the part is then resumable or gone. A stop (cancellation) waits for that, but no longer
     than ``grace`` seconds. Raises NoSpace, StoreDamaged, StateError.
     """
-    record = await state.part_record(queued.id, item.name)
+    record = await state.part_record(transfer_id, item.name)
     if record is not None and not (record.etag and 0 < record.size <= record.total):
         record = None
     # The last byte is always asked for again: a range must not be empty, and the answer shows that it is the same entity.
     keep = min(record.size, record.total - 1) if record else 0
-    part = await store.part(name, keep=keep)
-    resumable = ResumablePart(part, state, transfer_id=queued.id, item=item.name, record=record)
+    part = await store.part(name, keep=keep, expected=item.size)
+    resumable = ResumablePart(part, state, transfer_id=transfer_id, item=item, record=record)
     try:
         yield resumable
     except BaseException as error:

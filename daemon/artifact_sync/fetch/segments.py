@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
+from artifact_sync.core.pieces import furthest
 from artifact_sync.errors import ArtifactSyncError, Corrupt, RemoteError, Transient
 from artifact_sync.fetch.bottleneck import Bottleneck
 from artifact_sync.fetch.bounds import Bounds
 from artifact_sync.fetch.checkpoints import Checkpoints
 from artifact_sync.fetch.echo import address
 from artifact_sync.fetch.failures import FirstFailure
+from artifact_sync.fetch.line import Line
 from artifact_sync.fetch.policy import FetchPolicy
 from artifact_sync.fetch.resume import Entity, ResumablePart
 from artifact_sync.fetch.space import Claim
@@ -35,8 +37,6 @@ log = structlog.get_logger()
 _TURN = 8 << 20
 #: Connections that are being opened while the others bring bytes, so that a round trip costs nothing.
 _OPENING = 1
-#: How many pieces for each connection the first gap may be behind: so much is lost by a kill, at worst.
-_LEAD = 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +50,8 @@ class Segments:
     entity: Entity
     into: ResumablePart
     claim: Claim
+    #: The first connection's.
+    line: Line
     #: Told how many bytes are here, wherever they lie.
     report: Callable[[int], None]
     _watch: Bottleneck = field(init=False)
@@ -73,7 +75,7 @@ class Segments:
 
     async def begin(self, size: int, waited: float, received: int) -> bool:
         """Whether the first connection is to end at ``received``, because a second one is open. See Reception.leave."""
-        if self._refused or not self._watch.found(self.clock.monotonic(), size, waited, received):
+        if self._refused or not self._found(size, waited, received):
             return False
         self._spans = Spans(total=self.entity.total, begun=received, connections=self.policy.segments)
         span = self._spans.take()
@@ -91,6 +93,10 @@ class Segments:
         log.info("segments.begun", part=self.into.part.name, at=received, connections=self.policy.segments)
         self._first = (span, piece)
         return True
+
+    def _found(self, size: int, waited: float, received: int) -> bool:
+        now, line = self.clock.monotonic(), self.line
+        return self._watch.found(now, size, waited, received, held=line.held, limit=line.limit)
 
     @property
     def begun(self) -> bool:
@@ -147,9 +153,7 @@ class Segments:
         if self._first is not None:
             return self._first[0]
         while not self._refused:
-            lead = self._spans.ahead - self.into.size
-            most = _LEAD * (self.policy.segments + _OPENING) * max(1, self.entity.total // 64)
-            if lead <= max(most, 64 << 20):
+            if self._spans.ahead - self.into.size <= furthest(self.entity.total, connections=self.policy.segments):
                 return self._spans.take()
             await self._moved.wait()
         return None
@@ -165,10 +169,11 @@ class Segments:
             if piece is None:
                 raise Corrupt("no such range was given")
             async with self._slots:
+                line = self.line.beside()
                 reception = Reception(
-                    body=piece,
+                    body=line.limited(piece),
                     into=_Placed(self, span, checkpoints),
-                    clock=self.clock,
+                    clock=line,
                     policy=self.policy.for_segment(),
                     claim=self.claim,
                     bounds=Bounds(announced=span.stop, max_size=None),

@@ -8,7 +8,7 @@ from typing import Self
 import anyio
 
 from artifact_sync.errors import DoesNotFit, NoSpace
-from artifact_sync.ports import Store
+from artifact_sync.ports import Room
 
 __all__ = ["Claim", "DiskReserve"]
 
@@ -21,7 +21,7 @@ _ROOM = 1 << 20
 class DiskReserve:
     """Keeps ``min_free`` bytes of the store's disk free."""
 
-    def __init__(self, store: Store, *, min_free: int) -> None:
+    def __init__(self, store: Room, *, min_free: int) -> None:
         self._store = store
         self._min_free = min_free
         self._claims: set[Claim] = set()

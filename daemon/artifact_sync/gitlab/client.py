@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from http import HTTPStatus
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import quote
 
 from artifact_sync.core.model import Job, Pipeline, Project, TreeEntry, TriggerJob
 from artifact_sync.core.ways import Known
-from artifact_sync.errors import NotFound, Refused, RemoteError, Throttled, Transient
+from artifact_sync.errors import NotFound, Refused, RemoteError
 from artifact_sync.gitlab.address import Address
 from artifact_sync.gitlab.budget import Budget
 from artifact_sync.gitlab.clock import ServerClock
@@ -20,12 +19,15 @@ from artifact_sync.gitlab.cursors import SIZES, place
 from artifact_sync.gitlab.decoding import ObjectDecoder, PageDecoder, TokenAnswer, VersionAnswer
 from artifact_sync.gitlab.downloads import Downloads
 from artifact_sync.gitlab.lists import Lists
+from artifact_sync.gitlab.operator import Operator
 from artifact_sync.gitlab.options import ClientOptions
 from artifact_sync.gitlab.ranges import Stretch, Wanted
 from artifact_sync.gitlab.redirects import RedirectPolicy
 from artifact_sync.gitlab.requests import Credential, Requester, asked_for
 from artifact_sync.gitlab.tokens import TokenKind
 from artifact_sync.gitlab.transport import Transport
+from artifact_sync.gitlab.triggers import TriggerJobs
+from artifact_sync.gitlab.writes import Writes
 from artifact_sync.ports import Body, Page, Piece, Pin, Priority, ServerVersion, Source, TokenInfo
 
 __all__ = ["Client"]
@@ -55,17 +57,25 @@ class Client:
         address = Address.parse(options.base_url)
         redirects = RedirectPolicy(base=address, hosts=options.redirect_hosts)
         self._credential = Credential(options.token, clock)
-        self._keeping = Credential(options.keep_token, clock) if options.keep_token else self._credential
+        keeping = Credential(options.keep_token, clock) if options.keep_token else self._credential
         self._budget = Budget(
             clock, per_minute=options.per_minute, keep_share=options.keep_share, concurrency=options.concurrency
         )
         self._transport = Transport(options, clock, redirects)
         self._requester = Requester(self._transport, self._budget, address, clock, attempts=options.attempts)
         self._lists = Lists(self._requester, self._credential)
-        #: Whether this GitLab knows trigger jobs by their older name.
-        self._older = False
+        self._triggers = TriggerJobs(self._lists)
+        self._writes = Writes(self._requester, keeping)
         self._tree: bool | None = None
         self._downloads = Downloads(self._requester, self._credential, redirects)
+        #: For who acts on single jobs, by the same budget and with the same credentials; see ports.Operator.
+        self.operator = Operator(
+            requester=self._requester,
+            credential=self._credential,
+            lists=self._lists,
+            triggers=self._triggers,
+            writes=self._writes,
+        )
 
     async def __aenter__(self) -> Self:
         """Raises ConfigError for a CA file that cannot be used."""
@@ -160,24 +170,11 @@ class Client:
         query = {"pagination": "keyset"} | ({"include_retried": "true"} if include_retried else {})
         return self._list(f"projects/{project_id}/pipelines/{pipeline_id}/jobs", query, _JOBS, priority=priority)
 
-    async def trigger_jobs(
+    def trigger_jobs(
         self, project_id: int, pipeline_id: int, *, priority: Priority = Priority.POLL
     ) -> AsyncIterator[Page[TriggerJob]]:
         """Since 19.2; ``bridges`` before that (https://docs.gitlab.com/api/jobs/#list-all-trigger-jobs-for-a-pipeline)."""
-        pipeline = f"projects/{project_id}/pipelines/{pipeline_id}"
-        name = "bridges" if self._older else "trigger_jobs"
-        try:
-            async for page in self._list(f"{pipeline}/{name}", {}, _TRIGGER_JOBS, priority=priority):
-                yield page
-        except NotFound:
-            if self._older:
-                raise
-        else:
-            return
-        # Also what a pipeline out of sight is answered with: only an answer under the older name proves an older GitLab.
-        async for page in self._list(f"{pipeline}/bridges", {}, _TRIGGER_JOBS, priority=priority):
-            self._older = True
-            yield page
+        return self._triggers.pages(project_id, pipeline_id, _TRIGGER_JOBS, priority=priority)
 
     async def job(self, project_id: int, job_id: int, *, priority: Priority = Priority.POLL) -> Job:
         """One job (https://docs.gitlab.com/api/jobs/#retrieve-a-job)."""
@@ -186,15 +183,11 @@ class Client:
     async def keep(self, project_id: int, job_id: int) -> Job:
         """Answered with the job (https://docs.gitlab.com/api/job_artifacts/#keep-job-artifacts, lib/api/ci/job_artifacts.rb)."""
         path = f"projects/{project_id}/jobs/{job_id}/artifacts/keep"
-        answer = await self._requester.ask(
-            path, self._keeping, priority=Priority.KEEP, method="POST", again=_was_not_done
-        )
-        return _JOB.decode(answer.body, asked=asked_for("POST", path))
+        return _JOB.decode(await self._writes.post(path, priority=Priority.KEEP), asked=asked_for("POST", path))
 
     async def delete_artifacts(self, project_id: int, job_id: int) -> None:
         """Everything but the log (https://docs.gitlab.com/api/job_artifacts/#delete-job-artifacts)."""
-        path = f"projects/{project_id}/jobs/{job_id}/artifacts"
-        await self._requester.ask(path, self._keeping, priority=Priority.POLL, method="DELETE", again=_was_not_done)
+        await self._writes.delete(f"projects/{project_id}/jobs/{job_id}/artifacts")
 
     def open(
         self, source: Source, *, offset: int = 0, etag: str | None = None, total: int | None = None
@@ -259,8 +252,3 @@ def _counted(counts: Mapping[Priority, int]) -> Mapping[Priority, int]:
 def _identifier(path_or_id: str | int) -> str:
     """A project or group in a path: its number, or its full path with the slashes encoded."""
     return str(path_or_id) if isinstance(path_or_id, int) else quote(path_or_id.strip("/"), safe="")
-
-
-def _was_not_done(error: Transient) -> bool:
-    """Whether a write surely had no effect: a quota stands in front of it, and so does a service that is unavailable."""
-    return isinstance(error, Throttled) or error.status == HTTPStatus.SERVICE_UNAVAILABLE

@@ -8,7 +8,7 @@ repeat every parameter of the request: lib/gitlab/pagination/cursor_based_keyset
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
 from multidict import MultiMapping
@@ -16,7 +16,7 @@ from multidict import MultiMapping
 from artifact_sync.errors import Refused
 from artifact_sync.gitlab.address import Address
 
-__all__ = ["SIZES", "anchored", "following", "next_links", "place", "resized", "size_of", "without_keyset"]
+__all__ = ["SIZES", "anchored", "following", "next_links", "place", "resized", "scoped", "size_of", "without_keyset"]
 
 #: Rows of a page, from GitLab's maximum down to what a struggling database can still answer.
 SIZES = (100, 50, 25, 10)
@@ -31,6 +31,12 @@ _LONGEST = 8192
 def place(path: str, params: Mapping[str, str | int]) -> str:
     """The first page of a list."""
     return f"{path}?{urlencode(params, quote_via=quote)}"
+
+
+def scoped(path: str, params: Mapping[str, str], statuses: Collection[str]) -> str:
+    """The first page of a list of jobs in one of these statuses; none given: in any."""
+    scope = "".join(f"&scope%5B%5D={quote(status, safe='')}" for status in statuses)
+    return place(path, {**params, "per_page": SIZES[0]}) + scope
 
 
 def next_links(header: str) -> Iterator[str]:

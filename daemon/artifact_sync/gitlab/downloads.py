@@ -19,7 +19,7 @@ from artifact_sync.gitlab.redirects import HOPS, STATUSES, Hop, RedirectPolicy, 
 from artifact_sync.gitlab.requests import Credential, Requester, asked_for, refuse_encoding
 from artifact_sync.gitlab.targets import Targets
 from artifact_sync.gitlab.trouble import network
-from artifact_sync.ports import Body, Piece, Pin, Priority, Source
+from artifact_sync.ports import Body, Latest, Piece, Pin, Priority, Source
 
 __all__ = ["Download", "Downloads", "download_place"]
 
@@ -29,8 +29,10 @@ _CHUNK = 256 * 1024
 def download_place(source: Source) -> str:
     """The path of an item relative to the API (https://docs.gitlab.com/api/job_artifacts/, .../api/jobs/).
 
-    Raises ValueError for a pattern, which has none.
+    Raises ValueError for a pattern, which has none, and for what only a job's number opens.
     """
+    if source.latest is not None:
+        return _latest_place(source, source.latest)
     job = f"projects/{source.project_id}/jobs/{source.job_id}"
     match source.item.kind:
         case "archive":
@@ -44,6 +46,23 @@ def download_place(source: Source) -> str:
             return f"{job}/artifacts/{quote(source.item.path or '', safe='/')}"
         case "files":
             raise ValueError(f"{source.item.path} is no single file")
+
+
+def _latest_place(source: Source, latest: Latest) -> str:
+    """The same for a job by its name (https://docs.gitlab.com/api/job_artifacts/): its archive, and single files of it.
+
+    A ref's slashes stay as they are: the route takes them (lib/api/ci/job_artifacts.rb, ``ref_name: /.+/``), and some proxies
+    in front of GitLab refuse encoded ones.
+    """
+    ref = f"projects/{source.project_id}/jobs/artifacts/{quote(latest.ref, safe='/')}"
+    query = f"job={quote(latest.job, safe='')}" + ("&search_recent_successful_pipelines=true" if latest.recent else "")
+    match source.item.kind:
+        case "archive":
+            return f"{ref}/download?{query}"
+        case "file":
+            return f"{ref}/raw/{quote(source.item.path or '', safe='/')}?{query}"
+        case kind:
+            raise ValueError(f"a job's {kind} is not to be had by its ref")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +120,7 @@ class Downloads:
     async def open_range(self, source: Source, stretch: Stretch, *, further: bool) -> AsyncIterator[Piece | None]:
         """See ports.Remote.open_range."""
         async with AsyncExitStack() as stack:
-            piece = await self._same_place(source, stretch, stack) if further else None
+            piece = await self._same_place(source, stretch, stack) if stretch.pin else None
             if piece is None:
                 attempts = 1 if further else self._requester.attempts
                 piece = await self._requester.persistently(
@@ -157,6 +176,7 @@ class Downloads:
         asked = asked_for("GET", place)
         token = self._credential.token()
         hop = Hop(url=self._requester.address.api(place), trusted=True)
+        expected = source.item.size if source.item.kind == "archive" and wanted is None else None
         for _ in range(HOPS + 1):
             async with AsyncExitStack() as own:
                 headers = wanted.headers if wanted else {}
@@ -165,7 +185,7 @@ class Downloads:
                 # The budget is GitLab's; an object store has limits of its own, far above it.
                 async with self._requester.budget.permit(Priority.DOWNLOAD) if hop.trusted else nullcontext():
                     exchange = self._requester.transport.stream(
-                        URL(hop.url, encoded=True), headers, trusted=hop.trusted, asked=asked
+                        URL(hop.url, encoded=True), headers, trusted=hop.trusted, asked=asked, expected=expected
                     )
                     response = await own.enter_async_context(exchange)
                 if response.status not in STATUSES:

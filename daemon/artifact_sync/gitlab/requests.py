@@ -88,16 +88,17 @@ class Requester:
         *,
         priority: Priority,
         method: str = "GET",
+        body: bytes | None = None,
         again: Callable[[Transient], bool] = lambda _: True,
         verdict: bool = True,
         look: Look | None = None,
     ) -> Answer:
         """A success for a path and query relative to the API, trying again for as long as ``again`` allows it.
 
-        ``verdict``: whether a 401 here tells that the token is bad everywhere. With ``look`` a 304 is a success, too, where
+        ``body`` is JSON, for a write. ``verdict``: whether a 401 here tells that the token is bad everywhere. With ``look`` a 304 is a success, too, where
         its condition was sent. Raises as ports.Remote says.
         """
-        once = partial(self._once, method, place, credential, priority, verdict=verdict, look=look)
+        once = partial(self._once, method, place, credential, priority, body=body, verdict=verdict, look=look)
         return await self.persistently(once, attempts=self.attempts, again=again)
 
     async def persistently(
@@ -174,6 +175,7 @@ class Requester:
         credential: Credential,
         priority: Priority,
         *,
+        body: bytes | None,
         verdict: bool,
         look: Look | None,
     ) -> Answer:
@@ -183,7 +185,8 @@ class Requester:
         for _ in range(HOPS + 1):
             async with self.budget.permit(priority):
                 url = URL(self.address.api(place), encoded=True)
-                answer = await self.transport.call(method, url, {**token.headers(), **condition}, asked=asked)
+                headers = {**token.headers(), **condition}
+                answer = await self.transport.call(method, url, headers, asked=asked, body=body)
             if answer.status in _SUCCESS:
                 self.welcomed(answer.headers, credential, token)
                 refuse_encoding(answer.headers, asked=asked)

@@ -23,11 +23,11 @@ class Targets:
 
     def of(self, source: Source) -> Hop | None:
         """The place that answered last, if it is another than GitLab."""
-        return self._hops.get((source.project_id, source.job_id)) if source.item.kind == "archive" else None
+        return self._hops.get((source.project_id, source.job_id)) if _lasting(source) else None
 
     def learn(self, source: Source, hop: Hop) -> None:
         """This place has answered."""
-        if source.item.kind != "archive":
+        if not _lasting(source):
             return
         key = (source.project_id, source.job_id)
         self._hops.pop(key, None)
@@ -41,3 +41,8 @@ class Targets:
         key = (source.project_id, source.job_id)
         if self._hops.get(key) is hop:
             del self._hops[key]
+
+
+def _lasting(source: Source) -> bool:
+    """Whether it is the same archive the next time: a ref's newest job is another one soon."""
+    return source.item.kind == "archive" and source.latest is None

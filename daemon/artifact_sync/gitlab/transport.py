@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import aiohttp
 import anyio
@@ -18,8 +19,9 @@ from yarl import URL
 from artifact_sync import __version__
 from artifact_sync.errors import ConfigError, Refused
 from artifact_sync.gitlab.clock import ServerClock
+from artifact_sync.gitlab.connections import Carried, Keeping
 from artifact_sync.gitlab.options import ClientOptions
-from artifact_sync.gitlab.redirects import RedirectPolicy
+from artifact_sync.gitlab.redirects import STATUSES, RedirectPolicy
 from artifact_sync.gitlab.resolver import GuardedResolver
 from artifact_sync.gitlab.trouble import NETWORK, network
 
@@ -47,8 +49,8 @@ class Answer:
 class Transport:
     """Three sessions: the API's, one for downloads from GitLab's origin, and one that never holds a credential.
 
-    Credentials are given per request, and only to the first two. A connection that carried a download is not used again:
-    surplus bytes on it would be taken for the next answer.
+    Credentials are given per request, and only to the first two. A connection that carried a download is used again only where
+    its answer was as long as it had to be, and was read to its end: a wrong length leaves bytes for the next answer.
     """
 
     def __init__(self, options: ClientOptions, clock: ServerClock, redirects: RedirectPolicy) -> None:
@@ -66,9 +68,8 @@ class Transport:
         # Through a proxy only the proxy's own name is resolved here, and that is nobody's choice but the configuration's.
         guarded = None if self._options.proxy else GuardedResolver(self._redirects)
         self._api = await self._session(aiohttp.TCPConnector(ssl=context, limit=self._options.concurrency + 1))
-        self._own = await self._session(aiohttp.TCPConnector(ssl=context, limit=0, force_close=True))
-        connector = aiohttp.TCPConnector(ssl=context, limit=0, force_close=True, resolver=guarded, ttl_dns_cache=60)
-        self._foreign = await self._session(connector)
+        self._own = await self._session(Keeping(ssl=context, limit=0))
+        self._foreign = await self._session(Keeping(ssl=context, limit=0, resolver=guarded, ttl_dns_cache=60))
         if guarded is not None:
             self._stack.push_async_callback(guarded.close)
         return self
@@ -82,6 +83,7 @@ class Transport:
     async def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
             connector=connector,
+            response_class=Carried,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             headers={"User-Agent": f"artifact-sync/{__version__}", "Accept-Encoding": "identity"},
@@ -94,34 +96,46 @@ class Transport:
         )
         return await self._stack.enter_async_context(session)
 
-    async def call(self, method: str, url: URL, headers: Mapping[str, str], *, asked: str) -> Answer:
-        """One exchange with the API. Raises Transient for trouble on the network, Refused for far too long an answer."""
+    async def call(
+        self, method: str, url: URL, headers: Mapping[str, str], *, asked: str, body: bytes | None = None
+    ) -> Answer:
+        """One exchange with the API; ``body`` is JSON. Raises Transient for trouble on the network, Refused for far too long an answer."""
         with network(asked), anyio.fail_after(_PATIENCE * self._options.timeout):
             sent = self._clock.local.now()
+            given = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": "application/json"})
             async with self._api.request(
-                method, url, headers={"Accept": "application/json"} | dict(headers), allow_redirects=False
+                method, url, headers=given | dict(headers), data=body, allow_redirects=False
             ) as response:
                 self._observe(response.headers, sent)
                 if response.status < _ERROR:
-                    body = await _read(response, _MOST + 1)
+                    came = await _read(response, _MOST + 1)
                 else:
-                    body = await _first_words(response)
-        if len(body) > _MOST:
+                    came = await _first_words(response)
+        if len(came) > _MOST:
             raise Refused(asked, "an answer of more than 32 MiB", hint="That is no answer of GitLab's API.")
-        return Answer(status=response.status, headers=response.headers, body=body)
+        return Answer(status=response.status, headers=response.headers, body=came)
 
     @asynccontextmanager
     async def stream(
-        self, url: URL, headers: Mapping[str, str], *, trusted: bool, asked: str
+        self, url: URL, headers: Mapping[str, str], *, trusted: bool, asked: str, expected: int | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """GET with the body still to come. ``trusted``: from GitLab's own address, with its credential among the headers."""
+        """GET with the body still to come. ``trusted``: from GitLab's own address, with its credential among the headers.
+
+        ``expected``: the bytes of a success, where that is known from elsewhere.
+        """
         session = self._own if trusted else self._foreign
         with network(asked), anyio.fail_after(_PATIENCE * self._options.timeout):
             sent = self._clock.local.now()
             response = await session.get(url, headers=dict(headers), allow_redirects=False)
+            assert isinstance(response, Carried)  # noqa: S101 - the sessions make no other
+            if not _ends_surely(response, expected):
+                response.last()
             if trusted:
                 self._observe(response.headers, sent)
         try:
+            if response.status in STATUSES:
+                # So the connection can be used again. What a redirect says beside its target is of no use to anybody.
+                await self.first_words(response)
             yield response
         finally:
             # Closed, not read to the end: what was not wanted may be 50 GiB.
@@ -155,14 +169,24 @@ async def _writes_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHa
         raise aiohttp.ClientConnectionError(type(error).__name__) from error
 
 
-def _tls(options: ClientOptions) -> ssl.SSLContext:
+def _ends_surely(response: aiohttp.ClientResponse, expected: int | None) -> bool:
+    """Whether the answer ends where it says: a success of the size that it must have, or the few words of a redirect."""
+    length = response.content_length
+    if response.status in STATUSES:
+        return length is not None and length < _FIRST_WORDS
+    return response.status == HTTPStatus.OK and length is not None and length == expected
+
+
+def _tls(options: ClientOptions) -> ssl.SSLContext | Literal[True]:
+    """How certificates are verified; True: by the system's authorities alone, which aiohttp has loaded when it was imported."""
+    if options.ca_file is None:
+        return True
     context = ssl.create_default_context()
-    if options.ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=options.ca_file)
-        except (OSError, ssl.SSLError) as error:
-            what = f"gitlab.ca_file {options.ca_file}: {getattr(error, 'strerror', None) or 'no certificates'}"
-            raise ConfigError(what, hint="Name a PEM file with the authority's certificate.") from error
+    try:
+        context.load_verify_locations(cafile=options.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        what = f"gitlab.ca_file {options.ca_file}: {getattr(error, 'strerror', None) or 'no certificates'}"
+        raise ConfigError(what, hint="Name a PEM file with the authority's certificate.") from error
     return context
 
 

@@ -31,7 +31,11 @@ class Queue(Protocol):
         """Step P5: STAGED, with what proves the files' identity; their part records are forgotten."""
 
     async def publish(self, transfer_id: int, published: Published, at: datetime) -> None:
-        """Step P7: PUBLISHED, or WANTED again where the transfer gained items since it was claimed."""
+        """Step P7: PUBLISHED, or WANTED again where the transfer gained items since it was claimed.
+
+        In the same transaction what the transfer's rules want after a publication becomes due (``ports.Outbox``), unless
+        nothing was published anew: it was lost, and is there again.
+        """
 
     async def release(self, transfer_id: int) -> None:
         """Back to WANTED without counting an attempt: a stop, a full disk, a lost credential."""
@@ -44,6 +48,9 @@ class Queue(Protocol):
 
     async def lost(self, transfer_id: int) -> None:
         """Published before, not there now: wanted again, remembered as lost until it is back."""
+
+    def repairs(self) -> Queue:
+        """The same queue as one sees it who repairs: what is LOST, and nothing else."""
 
     async def open_count(self) -> int:
         """Transfers not yet PUBLISHED or FAILED."""

@@ -12,8 +12,13 @@ from artifact_sync.errors import Outcome
 __all__ = [
     "KeepEntry",
     "PartRecord",
+    "PinnedJob",
     "Progress",
+    "PruneOrder",
+    "PruneReport",
+    "Pruned",
     "QueuedTransfer",
+    "RetentionLook",
     "Summary",
     "TransferState",
     "Trouble",
@@ -22,7 +27,11 @@ __all__ = [
 
 
 class TransferState(StrEnum):
-    """Where a transfer stands. WANTED may have a retry time; FAILED is final until asked for again."""
+    """Where a transfer stands. WANTED may have a retry time; FAILED is final until asked for again.
+
+    PRUNED was published, and retention took it: it is mirrored no more, and never wanted again. PRUNING is on its way there,
+    or back.
+    """
 
     WANTED = "wanted"
     DOWNLOADING = "downloading"
@@ -30,6 +39,8 @@ class TransferState(StrEnum):
     PUBLISHED = "published"
     FAILED = "failed"
     LOST = "lost"
+    PRUNING = "pruning"
+    PRUNED = "pruned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +99,18 @@ class PartRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """How retention took a publication away."""
+
+    at: datetime
+    why: str
+    #: Its name in the trash; None once that was emptied of it.
+    trash: str | None
+    #: PRUNING: its files are on their way back.
+    restoring: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedTransfer:
     """A transfer with its place in the state."""
 
@@ -102,6 +125,17 @@ class QueuedTransfer:
     #: STAGED: what waits in staging. Else: what was published so far (a transfer can gain items and be wanted again).
     files: tuple[StagedFile, ...] = ()
     published_at: datetime | None = None
+    #: PRUNING or PRUNED: when and why.
+    pruned: Pruned | None = None
+    #: Of the manifest as it was written; empty where nothing is published.
+    manifest_sha256: str = ""
+    #: When everything of it was last hashed in the store; None: not since it was published.
+    verified_at: datetime | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files that are visible."""
+        return sum(file.size for file in self.files if file.published)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +165,58 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedJob:
+    """A job whose publications stay, whatever retention says."""
+
+    project_id: int
+    #: As it was when it was pinned.
+    project_path: str
+    job_id: int
+    at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionLook:
+    """What retention found when it looked last, before it did anything."""
+
+    at: datetime
+    publications: int
+    #: Publications that no present rule selects, and their bytes.
+    orphans: int
+    orphan_bytes: int
+    #: What was to go.
+    removable: int
+    removable_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneOrder:
+    """What a person asks of the process that works on the store."""
+
+    #: Bring back what is in the trash, instead of pruning.
+    undo: bool = False
+    #: Publications that no present rule selects go as well.
+    orphans: bool = False
+    #: Only as long as it does not remove more than one prune may unasked.
+    limited: bool = False
+    #: Of ``undo``: only these destinations, projects or jobs; empty: everything.
+    only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneReport:
+    """What a prune, or its undoing, did."""
+
+    pruned: int = 0
+    pruned_bytes: int = 0
+    restored: int = 0
+    restored_bytes: int = 0
+    #: What it could not do, each with the reason.
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """What `status` shows."""
 
@@ -148,3 +234,11 @@ class Summary:
     keeps: tuple[KeepEntry, ...]
     #: What was counted since the state was made, by name.
     counts: dict[str, int]
+    #: When a publication was last verified in the store, and since when another was not (nor published); None: none is there.
+    last_verified: datetime | None = None
+    oldest_verified: datetime | None = None
+    retention: RetentionLook | None = None
+    #: What was pruned and can be brought back.
+    in_trash: int = 0
+    trash_bytes: int = 0
+    pins: int = 0

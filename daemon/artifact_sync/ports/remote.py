@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from artifact_sync.core.model import Item, Job, Pipeline, Project, TreeEntry, TriggerJob
 from artifact_sync.core.ways import Known
 
-__all__ = ["Body", "Page", "Piece", "Pin", "Priority", "Remote", "ServerVersion", "Source", "TokenInfo"]
+__all__ = ["Body", "Latest", "Page", "Piece", "Pin", "Priority", "Remote", "ServerVersion", "Source", "TokenInfo"]
 
 T = TypeVar("T")
 
@@ -40,12 +40,27 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Latest:
+    """The job of this name in the newest successful pipeline of a branch or tag, child pipelines included.
+
+    ``recent``: where that one has none, in the newest of the last hundred successful pipelines that has
+    (``search_recent_successful_pipelines``, 18.7, of single files 18.9; older servers ignore it).
+    """
+
+    ref: str
+    job: str
+    recent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """What to download: one item of one job."""
 
     project_id: int
+    #: 0 where ``latest`` names the job.
     job_id: int
     item: Item
+    latest: Latest | None = None
 
 
 class Body(Protocol):
@@ -226,10 +241,10 @@ class Remote(Protocol):
         """The bytes of an archive from ``start`` until before ``stop``, or its last ``-start`` where that is negative.
 
         With ``pin`` they are of that entity (If-Range). None: the answer is anything else than exactly that range, so
-        that the archive must be read as a whole. Opened and raises as ``open``.
+        that the archive must be read as a whole; and the place to which GitLab redirected before is asked directly, for as
+        long as it answers with the range. Opened and raises as ``open``.
 
-        ``further``: one more connection for what is being downloaded already. Nothing is tried twice then, and the place to
-        which GitLab redirected before is asked directly, for as long as it answers with the range.
+        ``further``: one more connection for what is being downloaded already. Nothing is tried twice then.
         """
 
 

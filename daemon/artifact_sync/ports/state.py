@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Protocol
 
 from artifact_sync.core.model import KeepDue, Transfer
+from artifact_sync.ports.hooks import Outbox
+from artifact_sync.ports.pruning import PruningState
 from artifact_sync.ports.records import (
     KeepEntry,
     PartRecord,
@@ -16,11 +18,12 @@ from artifact_sync.ports.records import (
     Trouble,
     WatchedPipeline,
 )
+from artifact_sync.ports.verification import VerifyingState
 
 __all__ = ["State"]
 
 
-class State(Protocol):
+class State(PruningState, VerifyingState, Outbox, Protocol):
     """What must survive a restart. Every method is one durable transaction. Raises StateError, NoSpace."""
 
     async def belongs_to(self) -> Mapping[str, str]:
@@ -45,8 +48,8 @@ class State(Protocol):
         """Record what a page showed and the progress past it, in one transaction; the transfers that are new.
 
         A known transfer (project, job, dest) takes up rules and items it did not have and is wanted again if it gained
-        items; what it was to bring and no rule asks for any more is dropped. It is otherwise left alone. A destination that differs only in case from another job's gets the suffix
-        ``%~<job id>``. ``keeps`` of a known (project, job, rule) are left alone.
+        items; what it was to bring and no rule asks for any more is dropped. It is otherwise left alone, and one that retention took in any
+        case. A destination that differs only in case from another job's gets the suffix ``%~<job id>``. ``keeps`` of a known (project, job, rule) are left alone.
         """
 
     async def want(

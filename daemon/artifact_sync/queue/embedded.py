@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from asyncio import CancelledError
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
+from artifact_sync.core.after import HookKind
 from artifact_sync.core.model import StagedFile
 from artifact_sync.errors import Outcome
 from artifact_sync.ports import Published, QueuedTransfer
-from artifact_sync.state import SqliteState, claims
+from artifact_sync.state import SqliteState, claims, verification
 
 __all__ = ["EmbeddedQueue"]
 
@@ -19,8 +20,10 @@ __all__ = ["EmbeddedQueue"]
 class EmbeddedQueue:
     """Implements ``ports.Queue`` over a ``SqliteState``."""
 
-    def __init__(self, state: SqliteState) -> None:
+    def __init__(self, state: SqliteState, *, after: Mapping[str, Sequence[HookKind]] | None = None) -> None:
+        """``after``: what each rule, by its name, wants after a publication."""
         self._state = state
+        self._after = after or {}
         #: The project that had the last turn.
         self._served = -1
 
@@ -54,7 +57,9 @@ class EmbeddedQueue:
 
     async def publish(self, transfer_id: int, published: Published, at: datetime) -> None:
         """As the port says; WANTED instead, where it took up items since it was claimed."""
-        await self._state.write(partial(claims.publish, transfer_id=transfer_id, published=published, at=at))
+        await self._state.write(
+            partial(claims.publish, transfer_id=transfer_id, published=published, at=at, after=self._after)
+        )
 
     async def release(self, transfer_id: int) -> None:
         """As the port says."""
@@ -81,3 +86,23 @@ class EmbeddedQueue:
     async def next_attempt(self, now: datetime) -> datetime | None:
         """As the port says."""
         return await self._state.read(partial(claims.next_attempt, now=now))
+
+    def repairs(self) -> RepairQueue:
+        """As the port says."""
+        return RepairQueue(self._state, after=self._after)
+
+
+class RepairQueue(EmbeddedQueue):
+    """What is LOST, and nothing else, for a process that holds the store and ends with the last repair."""
+
+    async def claim(self, now: datetime) -> QueuedTransfer | None:
+        """As the port says, of what is LOST."""
+        return await self._state.write(partial(verification.claim_lost, now=now))
+
+    async def open_count(self) -> int:
+        """As the port says, of what is LOST."""
+        return await self._state.read(verification.open_lost)
+
+    async def next_attempt(self, now: datetime) -> datetime | None:
+        """As the port says, of what is LOST."""
+        return await self._state.read(partial(verification.next_lost_attempt, now=now))

@@ -15,15 +15,16 @@ from artifact_sync.simulator.delivery import Served, conditional
 from artifact_sync.simulator.entry import entries, entry, file_etag
 from artifact_sync.simulator.expiry import archive_served, expired
 from artifact_sync.simulator.paging import offset_page
-from artifact_sync.simulator.replies import ApiError, flag, forbidden, missing, reply, world_of
+from artifact_sync.simulator.replies import ApiError, flag, forbidden, missing, refreshing, reply, since, world_of
 from artifact_sync.simulator.reports import downloadable, report_name
 from artifact_sync.simulator.signing import signed_url
 from artifact_sync.simulator.state import SimJob
 from artifact_sync.simulator.storage import stored
 from artifact_sync.simulator.tokens import DEVELOPER, GUEST, MAINTAINER, SimToken
+from artifact_sync.simulator.verbs import expire_unlocked
 from artifact_sync.simulator.world import Delivery, World
 
-__all__ = ["archive_answer", "file_answer", "routes"]
+__all__ = ["archive_answer", "file_answer", "readable", "routes"]
 
 #: artifacts/tree came with 18.8 (lib/api/ci/job_artifacts.rb).
 _TREE_SINCE = "18.8"
@@ -82,12 +83,12 @@ def file_answer(request: web.Request, world: World, job: SimJob, path: str) -> w
 def _readable(request: web.Request) -> tuple[World, SimJob]:
     token = caller(request, job_token=True)
     job = job_of(request, project_of(request, token))
-    _allowed(job, token)
+    readable(job, token)
     return world_of(request), job
 
 
-def _allowed(job: SimJob, token: SimToken | None) -> None:
-    # The access keyword of artifacts: app/policies/ci/build_policy.rb, read_job_artifacts.
+def readable(job: SimJob, token: SimToken | None) -> None:
+    """403 unless the bearer may read its artifacts (``artifacts:access``; app/policies/ci/build_policy.rb)."""
     needed = {"all": GUEST, "developer": DEVELOPER, "maintainer": MAINTAINER}.get(job.spec.access)
     role = token.role if token else GUEST
     if needed is None or role < needed:
@@ -119,17 +120,24 @@ async def _file(request: web.Request) -> web.StreamResponse:
     listing of the same name.
     """
     world, job = _readable(request)
+    path = request.match_info["path"]
+    if path == "tree" and since(world, _TREE_SINCE):
+        return _tree(request, world, job)
     if not archive_served(job, world.clock.now()):
         raise missing()
-    path = request.match_info["path"]
-    if path == "tree" and _since(world.version) >= _since(_TREE_SINCE) and job.archive is not None:
-        below = request.query.get("path", "")
-        rows = entries(job.archive, below, recursive=flag(request, "recursive"))
-        if below.strip("/") and not rows:
-            raise missing()
-        page, headers = offset_page(request, rows)
-        return reply(page, headers=headers)
     return file_answer(request, world, job, path)
+
+
+def _tree(request: web.Request, world: World, job: SimJob) -> web.Response:
+    """GET .../jobs/:job_id/artifacts/tree: one level below ``path``, or everything; 404 says what is not there."""
+    if job.archive is None or not archive_served(job, world.clock.now()):
+        raise missing("Artifacts")
+    below = request.query.get("path", "")
+    rows = entries(job.archive, below, recursive=flag(request, "recursive"))
+    if below.strip("/") and not rows:
+        raise missing("Path")
+    page, headers = offset_page(request, rows)
+    return reply(page, headers=headers)
 
 
 async def _keep(request: web.Request) -> web.Response:
@@ -149,20 +157,26 @@ async def _keep(request: web.Request) -> web.Response:
 async def _delete(request: web.Request) -> web.Response:
     """DELETE .../jobs/:job_id/artifacts: 204, everything but the trace goes (delete_service.rb)."""
     token = authenticated(request)
-    job = job_of(request, project_of(request, token))
+    project = project_of(request, token)
     if token.role < MAINTAINER:
         raise forbidden()
+    job = job_of(request, project)
+    refreshing(project)
     world_of(request).delete_artifacts(job)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
 async def _delete_all(request: web.Request) -> web.Response:
-    """DELETE /projects/:id/artifacts: 202; what is locked survives."""
+    """DELETE /projects/:id/artifacts: 202; what is not locked expires now, and the cron deletes it by and by.
+
+    app/services/ci/job_artifacts/delete_project_artifacts_service.rb; https://docs.gitlab.com/api/job_artifacts/
+    """
     token = authenticated(request)
     project, world = project_of(request, token), world_of(request)
     if token.role < MAINTAINER:
         raise forbidden()
-    world.delete_unlocked(project)
+    refreshing(project)
+    expire_unlocked(world, project)
     return reply({"message": "202 Accepted"}, status=HTTPStatus.ACCEPTED)
 
 
@@ -172,11 +186,6 @@ def _attachment(filename: str) -> dict[str, str]:
         "Content-Disposition": f"attachment; filename=\"{filename}\"; filename*=UTF-8''{filename}",
         "Content-Transfer-Encoding": "binary",
     }
-
-
-def _since(version: str) -> tuple[int, int]:
-    major, minor = version.split(".")[:2]
-    return int(major), int(minor)
 
 
 def routes() -> list[web.AbstractRouteDef]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from aiohttp import web
@@ -12,13 +12,18 @@ from artifact_sync.simulator import entities
 from artifact_sync.simulator.api_projects import too_often
 from artifact_sync.simulator.auth import authenticated, job_of, project_of
 from artifact_sync.simulator.paging import cursor_of, cursor_page, keyset_asked, offset_page
-from artifact_sync.simulator.replies import ApiError, forbidden, invalid, reply, world_of
+from artifact_sync.simulator.replies import ApiError, forbidden, invalid, refreshing, reply, since, world_of
 from artifact_sync.simulator.state import SimJob, SimProject
-from artifact_sync.simulator.tokens import DEVELOPER, SimToken
+from artifact_sync.simulator.tokens import DEVELOPER, MAINTAINER, SimToken
+from artifact_sync.simulator.verbs import boolean, cancel, given, inputs, variables
 from artifact_sync.simulator.world import World
 
 __all__ = ["routes", "scopes", "writable"]
 
+#: ``job_inputs`` came with 18.10 (https://docs.gitlab.com/api/jobs/); Grape drops what a version does not declare.
+_INPUTS_SINCE = "18.10"
+#: The user that every job of a world belongs to.
+_TRIGGERED_BY = 1
 #: app/models/concerns/ci/has_status.rb, AVAILABLE_STATUSES.
 _STATUSES = frozenset(
     {
@@ -93,34 +98,73 @@ def writable(job: SimJob, token: SimToken) -> None:
         raise forbidden()
 
 
-def _verb(act: Callable[[World, SimJob], SimJob], status: int, refusal: ApiError) -> Callable[..., object]:
-    async def handler(request: web.Request) -> web.Response:
-        token = authenticated(request)
-        job, world = job_of(request, project_of(request, token)), world_of(request)
-        writable(job, token)
-        try:
-            changed = act(world, job)
-        except ValueError as wrong:
-            raise refusal from wrong
-        return reply(entities.job(world, changed), status=status)
-
-    return handler
+async def _cancel(request: web.Request) -> web.Response:
+    """POST .../jobs/:job_id/cancel: 201 with the job, whether that changed anything or not; ``force`` is for Maintainers."""
+    job, token = _written(request)
+    force = boolean(await given(request), "force")
+    if force and token.role < MAINTAINER:
+        raise forbidden()
+    return reply(
+        entities.job(world_of(request), cancel(world_of(request), job, force=force)), status=HTTPStatus.CREATED
+    )
 
 
-def _verbs() -> dict[str, Callable[..., object]]:
-    """POST .../jobs/:job_id/(retry|play|cancel|erase) (lib/api/ci/jobs.rb): 201 with the job, but 200 for play."""
-    unplayable = ApiError(HTTPStatus.BAD_REQUEST, {"message": "400 Bad request - Unplayable Job"})
-    return {
-        "retry": _verb(World.retry, HTTPStatus.CREATED, forbidden("Job is not retryable")),
-        "play": _verb(World.play, HTTPStatus.OK, unplayable),
-        "cancel": _verb(World.cancel, HTTPStatus.CREATED, forbidden("Job is not cancelable")),
-        "erase": _verb(World.erase, HTTPStatus.CREATED, forbidden("Job is not erasable!")),
-    }
+async def _retry(request: web.Request) -> web.Response:
+    """POST .../jobs/:job_id/retry: 201 with the new job. A trigger job can be retried, too."""
+    job, _ = _written(request, bridges=True)
+    world, params = world_of(request), await given(request)
+    try:
+        again = world.retry(job)
+    except ValueError as wrong:
+        raise forbidden("Job is not retryable") from wrong
+    again.inputs = inputs(params) if since(world, _INPUTS_SINCE) else {}
+    return reply(entities.job(world, again), status=HTTPStatus.CREATED)
+
+
+async def _play(request: web.Request) -> web.Response:
+    """POST .../jobs/:job_id/play: 200 with the job, or the trigger job."""
+    job, _ = _written(request, bridges=True)
+    world, params = world_of(request), await given(request)
+    told = variables(params)
+    try:
+        world.play(job)
+    except ValueError as wrong:
+        raise ApiError(HTTPStatus.BAD_REQUEST, {"message": "400 Bad request - Unplayable Job"}) from wrong
+    job.variables = told
+    job.inputs = inputs(params) if since(world, _INPUTS_SINCE) else {}
+    return reply(entities.bridge(world, job) if job.spec.bridge else entities.job(world, job))
+
+
+async def _erase(request: web.Request) -> web.Response:
+    """POST .../jobs/:job_id/erase: 201 with the job.
+
+    For Maintainers, and for who may write and triggered it on an unprotected ref (app/policies/ci/build_policy.rb).
+    """
+    job, token = _written(request)
+    own = token.user_id == _TRIGGERED_BY and job.pipeline.ref not in job.project.protected_refs
+    if token.role < MAINTAINER and not own:
+        raise forbidden()
+    world = world_of(request)
+    if not job.finished:
+        raise forbidden("Job is not erasable!")
+    refreshing(job.project)
+    return reply(entities.job(world, world.erase(job)), status=HTTPStatus.CREATED)
+
+
+def _written(request: web.Request, *, bridges: bool = False) -> tuple[SimJob, SimToken]:
+    """The job that is to be changed, and who does it. An archived one is not (app/policies/ci/processable_policy.rb)."""
+    token = authenticated(request)
+    job = job_of(request, project_of(request, token), bridges=bridges)
+    writable(job, token)
+    if job.archived:
+        raise forbidden()
+    return job, token
 
 
 def routes() -> list[web.AbstractRouteDef]:
     """Of this subject."""
     base = "/api/v4/projects/{id}/jobs"
     one = f"{base}/{{job_id:\\d+}}"
-    verbs = [web.post(f"{one}/{name}", handler) for name, handler in _verbs().items()]  # type: ignore[arg-type]
-    return [web.get(base, _jobs), web.get(one, _job), web.get(f"{one}/trace", _trace), *verbs]
+    verbs = {"cancel": _cancel, "retry": _retry, "play": _play, "erase": _erase}
+    posts = [web.post(f"{one}/{name}", handler) for name, handler in verbs.items()]
+    return [web.get(base, _jobs), web.get(one, _job), web.get(f"{one}/trace", _trace), *posts]

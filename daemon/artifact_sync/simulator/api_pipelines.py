@@ -11,13 +11,13 @@ from artifact_sync.simulator import entities
 from artifact_sync.simulator.api_jobs import scopes
 from artifact_sync.simulator.auth import caller, pipeline_of, project_of
 from artifact_sync.simulator.paging import offset_page
-from artifact_sync.simulator.replies import flag, forbidden, invalid, reply, world_of
+from artifact_sync.simulator.replies import flag, forbidden, invalid, reply, since, world_of
 from artifact_sync.simulator.state import FINISHED, SimPipeline
 
 __all__ = ["routes"]
 
 #: trigger_jobs replaced bridges in 19.2 (lib/api/ci/pipelines.rb).
-_TRIGGER_JOBS_SINCE = (19, 2)
+_TRIGGER_JOBS_SINCE = "19.2"
 Filter = Callable[[SimPipeline], bool]
 
 
@@ -122,7 +122,7 @@ async def _bridges(request: web.Request) -> web.Response:
     """GET .../pipelines/:pipeline_id/bridges, and trigger_jobs since 19.2 (lib/api/ci/pipelines.rb)."""
     project = project_of(request, caller(request, job_token=True))
     world = world_of(request)
-    if request.path.endswith("/trigger_jobs") and _release(world.version) < _TRIGGER_JOBS_SINCE:
+    if request.path.endswith("/trigger_jobs") and not since(world, _TRIGGER_JOBS_SINCE):
         raise web.HTTPNotFound
     wanted = scopes(request)
     found = [
@@ -132,11 +132,6 @@ async def _bridges(request: web.Request) -> web.Response:
     ]
     page, headers = offset_page(request, found)
     return reply([entities.bridge(world, job) for job in page], headers=headers)
-
-
-def _release(version: str) -> tuple[int, int]:
-    major, minor = version.split(".")[:2]
-    return int(major), int(minor)
 
 
 def routes() -> list[web.AbstractRouteDef]:

@@ -51,28 +51,33 @@ async def _token(request: web.Request) -> web.Response:
 
 
 async def _job(request: web.Request) -> web.Response:
-    """GET /job: the job of a job token; ``404 Job Not Found`` with any other (lib/api/ci/jobs.rb)."""
-    token = caller(request, job_token=True)
+    """GET /job: the job of a job token; ``404 Job Not Found`` with any other, 401 with none (lib/api/ci/jobs.rb)."""
+    token = authenticated(request, job_token=True)
     world = world_of(request)
-    if token is None or token.job_id is None:
+    if token.job_id is None:
         raise missing("Job")
     return reply(entities.job(world, world.jobs[token.job_id]))
 
 
 async def _agents(request: web.Request) -> web.Response:
     """GET /job/allowed_agents (lib/api/ci/jobs.rb)."""
-    token = caller(request, job_token=True)
-    if token is None or token.job_id is None:
+    token = authenticated(request, job_token=True)
+    if token.job_id is None:
         raise missing("Job")
     world = world_of(request)
     job = world.jobs[token.job_id]
+    group, roles = world.groups[job.project.namespace], ("guest", "reporter", "developer", "maintainer")
     return reply(
         {
             "allowed_agents": [],
             "job": {"id": job.id},
             "pipeline": {"id": job.pipeline.id},
-            "project": {"id": job.project.id, "groups": [{"id": world.groups[job.project.namespace].id}]},
-            "user": {"id": token.user_id, "username": token.user, "roles_in_project": []},
+            "project": {"id": job.project.id, "groups": [{"id": group.id}]},
+            "user": {
+                "id": token.user_id,
+                "username": token.user,
+                "roles_in_project": roles[: token.role // 10],
+            },
         }
     )
 

@@ -115,10 +115,10 @@ def pipeline_of(request: web.Request, project: SimProject) -> SimPipeline:
     return pipeline
 
 
-def job_of(request: web.Request, project: SimProject) -> SimJob:
-    """The project's job in the path; a trigger job is none (``find_build!``)."""
+def job_of(request: web.Request, project: SimProject, *, bridges: bool = False) -> SimJob:
+    """The project's job in the path; a trigger job is none (``find_build!``) but with ``bridges`` (``find_job!``)."""
     job = world_of(request).jobs.get(int(request.match_info["job_id"]))
-    if job is None or job.project is not project or job.spec.bridge:
+    if job is None or job.project is not project or (job.spec.bridge and not bridges):
         raise missing()
     return job
 

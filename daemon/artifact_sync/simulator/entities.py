@@ -77,7 +77,7 @@ def job(world: World, job: SimJob) -> Json:
         "runner": _RUNNER if started else None,
         "runner_manager": _RUNNER_MANAGER if started else None,
         "artifacts_expire_at": stamp(job.expire_at),
-        "archived": False,
+        "archived": job.archived,
         "tag_list": list(job.spec.tag_list),
     }
 

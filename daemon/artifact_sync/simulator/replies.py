@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from artifact_sync.simulator.state import SimProject
 from artifact_sync.simulator.world import World
 
-__all__ = ["WORLD", "ApiError", "flag", "forbidden", "invalid", "missing", "reply", "world_of"]
+__all__ = ["WORLD", "ApiError", "flag", "forbidden", "invalid", "missing", "refreshing", "reply", "since", "world_of"]
 
 WORLD = web.AppKey("world", World)
 
@@ -56,3 +57,20 @@ def forbidden(reason: str = "") -> ApiError:
 def invalid(field: str) -> ApiError:
     """400 from Grape's validation of a declared parameter."""
     return ApiError(HTTPStatus.BAD_REQUEST, {"error": f"{field} does not have a valid value"})
+
+
+def refreshing(project: SimProject) -> None:
+    """409 while the sizes of the project's artifacts are counted (lib/api/helpers/project_stats_refresh_conflicts_helpers.rb)."""
+    if project.refreshing:
+        why = "Action temporarily disabled. The project this pipeline belongs to is undergoing stats refresh."
+        raise ApiError(HTTPStatus.CONFLICT, {"message": why})
+
+
+def since(world: World, version: str) -> bool:
+    """Whether this GitLab is as new as ``18.7``."""
+    return _release(world.version) >= _release(version)
+
+
+def _release(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)

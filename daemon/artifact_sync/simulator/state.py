@@ -44,6 +44,8 @@ class JobSpec:
     access: str = "all"
     duration: timedelta = timedelta(seconds=10)
     tag_list: tuple[str, ...] = ()
+    #: Whether its runner lets ``after_script`` end when it is canceled (runner 17.0).
+    cancels_gracefully: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +78,8 @@ class SimProject:
     keep_latest: bool = True
     #: Refs on which only tokens with ``protected`` may write.
     protected_refs: set[str] = field(default_factory=set)
+    #: Whether GitLab counts the size of its artifacts just now, which no deletion may disturb.
+    refreshing: bool = False
     former_paths: set[str] = field(default_factory=set)
     last_activity_at: datetime | None = None
     jobs: list[SimJob] = field(default_factory=list)
@@ -148,6 +152,11 @@ class SimJob:
     trace: bytes = b""
     failure_reason: str | None = None
     downstream: SimPipeline | None = None
+    #: Older than the instance's archiving of jobs: nothing can be done to it any more.
+    archived: bool = False
+    #: What it was played or retried with.
+    variables: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, object] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from artifact_sync.simulator.archives import Archive
 from artifact_sync.simulator.clock import SimClock
-from artifact_sync.simulator.expiry import EVERY, Sweeper, locked
+from artifact_sync.simulator.expiry import EVERY, Sweeper
 from artifact_sync.simulator.faults import Faults
 from artifact_sync.simulator.limits import Limits
 from artifact_sync.simulator.progress import settle
@@ -354,12 +354,6 @@ class World:
         self.replica.changing(job)
         job.removed = True
         self._tell("artifacts.deleted", job)
-
-    def delete_unlocked(self, project: SimProject) -> None:
-        """The artifacts of a whole project go, but for those that "keep latest" locks."""
-        for job in project.jobs:
-            if job.uploaded and not locked(job.pipeline):
-                self.delete_artifacts(job)
 
     def erase(self, job: SimJob) -> SimJob:
         """Artifacts and trace go, and so does the expiry (app/models/ci/build.rb, ``erase``)."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
+from artifact_sync.core.after import HookKind
 from artifact_sync.core.deadlines import PRESSING
 from artifact_sync.core.model import StagedFile
 from artifact_sync.errors import Outcome, StateError
 from artifact_sync.ports import Published, QueuedTransfer, TransferState
-from artifact_sync.state import rows
+from artifact_sync.state import hooks, rows
 from artifact_sync.state.queries import named
 
 __all__ = ["claim", "fail", "lost", "next_attempt", "open_count", "publish", "release", "revive", "stage"]
@@ -44,8 +46,14 @@ def stage(database: sqlite3.Connection, transfer_id: int, files: Sequence[Staged
     database.execute(_TRANSFERS["forget_parts"], {"transfer_id": transfer_id})
 
 
-def publish(database: sqlite3.Connection, transfer_id: int, published: Published, at: datetime) -> None:
-    """P7. What an earlier publication of the same transfer brought still stands there."""
+def publish(
+    database: sqlite3.Connection,
+    transfer_id: int,
+    published: Published,
+    at: datetime,
+    after: Mapping[str, Sequence[HookKind]] = MappingProxyType({}),
+) -> None:
+    """P7, and what the rules want ``after`` it. What an earlier publication of the same transfer brought still stands there."""
     _require(database, transfer_id, "published", _STAGED)
     row = database.execute(_QUEUE["files_of"], {"id": transfer_id}).fetchone()
     every = (*rows.staged_files(row["published_files"]), *rows.staged_files(row["staged_files"]))
@@ -59,6 +67,15 @@ def publish(database: sqlite3.Connection, transfer_id: int, published: Published
             "manifest_sha256": published.manifest_sha256,
         },
     )
+    # What took up items is published again in a moment, with them.
+    if after and not row["gained"]:
+        hooks.hasten(database, transfer_id, at)
+        before = {(file.name, file.sha256) for file in rows.staged_files(row["published_files"])}
+        restored = row["lost"] and before >= {(file.name, file.sha256) for file in every}
+        if not restored:
+            # As the rules are now: one may have joined since it was claimed.
+            wanted = [(rule, after[rule]) for rule in rows.transfer(row["transfer"]).rules if rule in after]
+            hooks.add(database, transfer_id, wanted, manifest_sha256=published.manifest_sha256, at=at)
 
 
 def release(database: sqlite3.Connection, transfer_id: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -16,6 +15,7 @@ from artifact_sync.core.selection import arrived
 from artifact_sync.ports import Progress, QueuedTransfer, WatchedPipeline
 from artifact_sync.state import keeps as keep_rows
 from artifact_sync.state import rows
+from artifact_sync.state.names import folded
 from artifact_sync.state.queries import named
 
 __all__ = [
@@ -34,6 +34,8 @@ __all__ = [
 _DISCOVERY = named("discovery")
 #: Not in flight: nobody works on its items now.
 _SETTLED = frozenset({"wanted", "published", "failed"})
+#: It was mirrored, and retention took it: nothing of it is wanted again.
+_TAKEN = frozenset({"pruning", "pruned"})
 _TRANSFERS = named("transfers")
 
 
@@ -165,7 +167,9 @@ def _take_up(database: sqlite3.Connection, transfer: Transfer, now: datetime) ->
     }
     known = database.execute(_TRANSFERS["known"], parameters).fetchone() or _before_a_rename(database, transfer)
     if known is None:
-        return _insert(database, transfer, now)
+        return None if _taken_before(database, transfer) else _insert(database, transfer, now)
+    if known["state"] in _TAKEN:
+        return None
     earlier = rows.transfer(known["transfer"])
     kept = earlier.items
     files = rows.staged_files(known["published_files"])
@@ -208,9 +212,19 @@ def _before_a_rename(database: sqlite3.Connection, transfer: Transfer) -> sqlite
     return None
 
 
+def _taken_before(database: sqlite3.Connection, transfer: Transfer) -> bool:
+    """Whether retention took what all of these rules had of the job, at a destination that they rendered then."""
+    of_job = {"project_id": transfer.project_id, "job_id": transfer.job.id}
+    taken = [row for row in database.execute(_TRANSFERS["find"], of_job) if row["state"] in _TAKEN]
+    return bool(taken) and set(transfer.rules) <= {
+        rule for row in taken for rule in rows.transfer(row["transfer"]).rules
+    }
+
+
 def _insert(database: sqlite3.Connection, transfer: Transfer, now: datetime) -> QueuedTransfer:
     dest = transfer.dest
-    while database.execute(_TRANSFERS["is_taken"], {"dest_folded": _folded(dest)}).fetchone():
+    while taken := database.execute(_TRANSFERS["is_taken"], {"dest_folded": folded(dest)}).fetchone():
+        rows.require_other(rows.transfer(taken["transfer"]), transfer)
         dest = _suffixed(dest, transfer.job.id)
     transfer = msgspec.structs.replace(transfer, dest=dest)
     row = database.execute(
@@ -219,8 +233,11 @@ def _insert(database: sqlite3.Connection, transfer: Transfer, now: datetime) -> 
             "project_id": transfer.project_id,
             "job_id": transfer.job.id,
             "dest": dest,
-            "dest_folded": _folded(dest),
+            "dest_folded": folded(dest),
             "transfer": rows.transfer_json(transfer),
+            "pipeline_id": transfer.job.pipeline.id if transfer.job.pipeline else None,
+            "ref": transfer.job.ref,
+            "ended_at": rows.micros(transfer.job.finished_at) or 0,
             "deadline": rows.micros(transfer.deadline),
             "due": rows.micros(turn(transfer.deadline, now, backfill=transfer.backfill)),
             "priority": transfer.priority,
@@ -232,8 +249,3 @@ def _insert(database: sqlite3.Connection, transfer: Transfer, now: datetime) -> 
 
 def _suffixed(dest: str, job_id: int) -> str:
     return f"{dest}%~{job_id}"
-
-
-def _folded(dest: str) -> str:
-    """Equal for names that a filesystem without case, or one that normalises, takes for the same."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", dest).casefold())

@@ -14,9 +14,19 @@ import msgspec
 
 from artifact_sync.core.model import KeepDue, KeepResult, StagedFile, Transfer
 from artifact_sync.errors import Outcome, StateError
-from artifact_sync.ports import KeepEntry, PartRecord, Progress, QueuedTransfer, TransferState, WatchedPipeline
+from artifact_sync.ports import (
+    KeepEntry,
+    PartRecord,
+    Progress,
+    Pruned,
+    QueuedTransfer,
+    TransferState,
+    WatchedPipeline,
+)
+from artifact_sync.state.seal import sealed, unsealed
 
 __all__ = [
+    "decoded",
     "files_json",
     "from_micros",
     "keep_due",
@@ -25,6 +35,7 @@ __all__ = [
     "part_record",
     "progress",
     "queued",
+    "require_other",
     "staged_files",
     "transfer",
     "transfer_json",
@@ -33,6 +44,9 @@ __all__ = [
 
 T = TypeVar("T")
 
+_REBUILD = (
+    "`artifact-sync rebuild-state` makes a new one from the manifests in the store, and keeps this one beside it."
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
 
@@ -60,37 +74,52 @@ def from_micros(value: int | None) -> datetime | None:
 
 def transfer_json(value: Transfer) -> str:
     """As kept in the ``transfer`` column."""
-    return msgspec.json.encode(value).decode()
+    return sealed(msgspec.json.encode(value).decode())
 
 
 def files_json(files: Iterable[StagedFile]) -> str:
     """As kept in the ``*_files`` columns."""
-    return msgspec.json.encode(list(files)).decode()
+    return sealed(msgspec.json.encode(list(files)).decode())
 
 
 def looked_at_json(looked_at: Iterable[tuple[int, datetime]]) -> str:
     """As kept in the column of that name."""
-    return msgspec.json.encode(list(looked_at)).decode()
+    return sealed(msgspec.json.encode(list(looked_at)).decode())
 
 
 def transfer(text: str) -> Transfer:
     """Raises StateError when it was changed by hand or damaged."""
-    return _decoded(text, Transfer)
+    return decoded(text, Transfer)
 
 
 def staged_files(text: str) -> tuple[StagedFile, ...]:
     """Raises StateError when it was changed by hand or damaged."""
-    return _decoded(text, tuple[StagedFile, ...])
+    return decoded(text, tuple[StagedFile, ...])
 
 
-def _decoded(text: str, kind: type[T]) -> T:
+def decoded(text: str, kind: type[T]) -> T:
+    """JSON of one column. Raises StateError when it was changed by hand or damaged."""
+    bare = unsealed(text)
+    if bare is None:
+        raise StateError("the state database holds a text whose checksum is another", hint=_REBUILD)
     try:
-        return msgspec.json.decode(text, type=kind)
+        return msgspec.json.decode(bare, type=kind)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise StateError(
-            f"the state database holds something that cannot be read: {error}",
-            hint="Move the file aside and start again: a new one can be rebuilt from the store's manifests.",
-        ) from error
+        raise StateError(f"the state database holds something that cannot be read: {error}", hint=_REBUILD) from error
+
+
+def require_other(known: Transfer, new: Transfer) -> None:
+    """Raise StateError where they are the same, though it was not found by what it is: an index is not its table's."""
+    if (known.project_id, known.job.id, known.dest) == (new.project_id, new.job.id, new.dest):
+        raise _contradiction(known)
+
+
+def _contradiction(value: Transfer) -> StateError:
+    # SQLite has no checksums of pages: a flipped bit can pass all of its own checks.
+    return StateError(
+        f"the state database contradicts itself about job {value.job.id} at {value.dest}",
+        hint=_REBUILD,
+    )
 
 
 def queued(row: sqlite3.Row) -> QueuedTransfer:
@@ -98,9 +127,12 @@ def queued(row: sqlite3.Row) -> QueuedTransfer:
     state = TransferState(row["state"])
     staged = state is TransferState.STAGED
     lost = state is TransferState.WANTED and row["lost"]
+    value = transfer(row["transfer"])
+    if (value.project_id, value.job.id, value.dest) != (row["project_id"], row["job_id"], row["dest"]):
+        raise _contradiction(value)
     return QueuedTransfer(
         id=row["id"],
-        transfer=transfer(row["transfer"]),
+        transfer=value,
         state=TransferState.LOST if lost else state,
         attempts=row["attempts"],
         next_attempt_at=from_micros(row["next_attempt_at"]),
@@ -108,6 +140,18 @@ def queued(row: sqlite3.Row) -> QueuedTransfer:
         error=row["error"],
         files=staged_files(row["staged_files"] if staged else row["published_files"]),
         published_at=from_micros(row["published_at"]),
+        manifest_sha256=row["manifest_sha256"] or "",
+        verified_at=from_micros(row["verified_at"]),
+        pruned=_pruned(row) if state in {TransferState.PRUNING, TransferState.PRUNED} else None,
+    )
+
+
+def _pruned(row: sqlite3.Row) -> Pruned:
+    return Pruned(
+        at=from_micros(int(row["pruned_at"])),
+        why=row["pruned_why"],
+        trash=row["trash"],
+        restoring=bool(row["restoring"]),
     )
 
 
@@ -125,8 +169,8 @@ def progress(row: sqlite3.Row) -> Progress:
         children_moved_to=from_micros(row["children_moved_to"]),
         children_at=from_micros(row["children_at"]),
         children=bool(row["children"]),
-        looked_at=tuple(_decoded(row["looked_at"], list[tuple[int, datetime]])),
-        children_looked_at=tuple(_decoded(row["children_looked_at"], list[tuple[int, datetime]])),
+        looked_at=tuple(decoded(row["looked_at"], list[tuple[int, datetime]])),
+        children_looked_at=tuple(decoded(row["children_looked_at"], list[tuple[int, datetime]])),
         rules=row["rules"],
         polled_at=from_micros(row["polled_at"]),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from artifact_sync.errors import StateError
+from artifact_sync.errors import NoSpace, StateError
 from artifact_sync.state.queries import Migration, migrations, statements
 from artifact_sync.state.trouble import judged, unreadable
 
@@ -19,6 +20,9 @@ APPLICATION_ID = 0x4153796E
 #: STRICT tables came with 3.37.
 _NEEDED = (3, 37)
 _BUSY_SECONDS = 10.0
+_FULL = "The disk of the state database is full: free some space; work goes on by itself then."
+#: Bytes and files that must be free on the disk of the database: the log, its index, and one to spare.
+_ROOM, _FILES = 256 << 10, 3
 
 
 def connect(path: Path, steps: Sequence[Migration] | None = None) -> sqlite3.Connection:
@@ -34,6 +38,7 @@ def connect(path: Path, steps: Sequence[Migration] | None = None) -> sqlite3.Con
     doing = f"opening the state database {path}"
     try:
         _make_private(path)
+        _require_room(path)
         database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
             _prepare(database, path, migrations() if steps is None else tuple(steps))
@@ -45,6 +50,8 @@ def connect(path: Path, steps: Sequence[Migration] | None = None) -> sqlite3.Con
     except ValueError as error:
         raise unreadable(error, doing) from error
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise NoSpace(f"{doing}: {error.strerror}", hint=_FULL) from error
         raise StateError(
             f"{doing}: {error.strerror or error}", hint="Its directory must be there and writable, on a local disk."
         ) from error
@@ -60,6 +67,27 @@ def _make_private(path: Path) -> None:
             os.fchmod(fd, 0o600)
     finally:
         os.close(fd)
+
+
+def _require_room(path: Path) -> None:
+    """Raise NoSpace where SQLite would not say what is wrong, or could not.
+
+    SQLite maps the file ``-shm`` into memory, and its process is killed where the disk has no block for a part of it.
+    SQLite writes one byte in each 4096 for that reason, which is not enough where blocks are smaller
+    (unixShmMap in https://sqlite.org/src/file/src/os_unix.c).
+    """
+    status = os.statvfs(path)
+    # Some filesystems have no fixed number of files, and say 0 of 0.
+    if status.f_files and status.f_favail < _FILES:
+        what = f"fewer than {_FILES} files (inodes)"
+    elif status.f_bavail * status.f_frsize < _ROOM:
+        what = f"less than {_ROOM >> 10} KiB"
+    else:
+        return
+    raise NoSpace(
+        f"opening the state database {path}: the disk is full, it has {what} free",
+        hint=_FULL,
+    )
 
 
 def _prepare(database: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> None:

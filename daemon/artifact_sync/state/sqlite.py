@@ -12,8 +12,12 @@ from typing import Self, TypeVar
 
 from artifact_sync.core.model import KeepDue, Transfer
 from artifact_sync.ports import KeepEntry, PartRecord, Progress, QueuedTransfer, Summary, Trouble, WatchedPipeline
-from artifact_sync.state import counters, discovery, keeps, owner, schema, transfers, troubles
+from artifact_sync.state import counters, discovery, keeps, owner, retention, schema, transfers, troubles, verification
+from artifact_sync.state.ballast import Ballast
+from artifact_sync.state.outbox import SqliteOutbox
+from artifact_sync.state.pruning import SqlitePruning
 from artifact_sync.state.thread import DatabaseThread
+from artifact_sync.state.verifying import SqliteVerifying
 
 __all__ = ["SqliteState"]
 
@@ -24,7 +28,7 @@ _PAGE = 200
 _FEW = 10
 
 
-class SqliteState:
+class SqliteState(SqlitePruning, SqliteVerifying, SqliteOutbox):
     """Implements ``ports.State``. Several processes may have it open; only one of them holds the store."""
 
     def __init__(self, thread: DatabaseThread) -> None:
@@ -32,12 +36,13 @@ class SqliteState:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path) -> AsyncIterator[Self]:
+    async def open(cls, path: Path, *, ballast: bool = False) -> AsyncIterator[Self]:
         """Open the database at ``path``, making it where it is not there, checking and migrating it where it is.
 
-        Raises StateError when it is damaged, another program's, newer than this program, or cannot be opened; NoSpace.
+        ``ballast``: hold some space for when the disk is full; for the one process that works on the store. Raises
+        StateError when it is damaged, another program's, newer than this program, or cannot be opened; NoSpace.
         """
-        thread = DatabaseThread(partial(schema.connect, path))
+        thread = DatabaseThread(partial(schema.connect, path), ballast=Ballast(path) if ballast else None)
         await thread.start()
         try:
             yield cls(thread)
@@ -196,6 +201,7 @@ class SqliteState:
 
 
 def _summary(database: sqlite3.Connection) -> Summary:
+    in_trash, trash_bytes = retention.trash_figures(database)
     return Summary(
         troubles=troubles.first(database, _FEW),
         by_state=transfers.by_state(database),
@@ -207,4 +213,10 @@ def _summary(database: sqlite3.Connection) -> Summary:
         keeps_due=keeps.count_due(database),
         keeps=tuple(entry for _, entry in keeps.entries(database, limit=_FEW)),
         counts=counters.every(database),
+        last_verified=verification.last_verified(database),
+        oldest_verified=verification.oldest_verified(database),
+        retention=retention.look(database),
+        in_trash=in_trash,
+        trash_bytes=trash_bytes,
+        pins=len(retention.pins(database)),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from artifact_sync.store.paths import opened
@@ -21,14 +22,16 @@ CHUNK = 1 << 20
 Content = tuple[str, int]
 
 
-def feed(running: _Hash, fd: int, *, start: int, length: int) -> int:
-    """Hash ``length`` bytes of an open file from ``start``; how many there were."""
+def feed(running: _Hash, fd: int, *, start: int, length: int, watch: Callable[[bytes], None] | None = None) -> int:
+    """Hash ``length`` bytes of an open file from ``start``, and show them to ``watch``; how many there were."""
     offset = start
     while offset < start + length:
         block = os.pread(fd, min(CHUNK, start + length - offset), offset)
         if not block:
             break
         running.update(block)
+        if watch is not None:
+            watch(block)
         offset += len(block)
     return offset - start
 

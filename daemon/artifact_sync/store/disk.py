@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from artifact_sync.errors import NoSpace, Obstructed, StoreDamaged, StoreError
+from artifact_sync.store.modes import Access
 
 __all__ = ["Syncer", "disk_errors", "is_damage", "write_all"]
 
+_BY_UMASK = Access()
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _BROKEN = frozenset({errno.EIO, errno.EROFS, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EUCLEAN, errno.EBADMSG})
 _OBSTRUCTED = frozenset({errno.ELOOP, errno.ENOTDIR})
@@ -46,7 +48,8 @@ def _judged(error: OSError, doing: str) -> StoreError:
         return Obstructed(
             said,
             hint="A symbolic link or a file stands where the store needs a directory of its own. "
-            "Nothing is written through it: remove what was put there.",
+            "Nothing is written through it: where publish.latest made it, change that or publish.path; "
+            "else remove what was put there.",
         )
     if error.errno in _EXHAUSTED:
         return StoreError(
@@ -65,7 +68,9 @@ class Syncer:
     the next start looks at what is really there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, access: Access = _BY_UMASK) -> None:
+        #: What becomes of new directories besides.
+        self.access = access
         self._failed = ""
 
     def require_sound(self) -> None:
@@ -78,6 +83,7 @@ class Syncer:
 
     def file(self, fd: int, what: str) -> None:
         """fsync a file. Raises StoreDamaged whatever the reason."""
+        self.require_sound()
         try:
             os.fsync(fd)
         except OSError as error:
@@ -85,11 +91,17 @@ class Syncer:
 
     def directory(self, fd: int, what: str) -> None:
         """fsync a directory, where the filesystem can. Raises StoreDamaged."""
+        self.require_sound()
         try:
             os.fsync(fd)
         except OSError as error:
             if error.errno not in _CANNOT_SYNC_DIRECTORY:
                 self._condemn(error, what)
+
+    def admit(self, fd: int) -> None:
+        """Give a directory the permissions of what is published, durably. Raises StoreDamaged, OSError."""
+        if self.access.give(fd):
+            self.directory(fd, "the permissions of a directory")
 
     def _condemn(self, error: OSError, what: str) -> None:
         self._failed = f"{what}: {error.strerror}"

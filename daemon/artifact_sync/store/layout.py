@@ -11,6 +11,7 @@ from pathlib import Path
 
 from artifact_sync.errors import StoreDamaged, StoreError
 from artifact_sync.store.disk import Syncer, disk_errors, write_all
+from artifact_sync.store.modes import Access
 from artifact_sync.store.paths import directory, opened
 
 __all__ = ["IDENTITY", "LOCK", "Layout", "laid_out"]
@@ -20,6 +21,7 @@ IDENTITY = ".id"
 
 _STAGING = ".staging"
 _QUARANTINE = ".quarantine"
+_TRASH = ".trash"
 _NEW = ".id.new"
 _PRIVATE = 0o700
 _PUBLIC = 0o777
@@ -35,7 +37,8 @@ class Layout:
     objects: int
     staging: int
     quarantine: int
-    #: Read-only, for those whom the umask allows.
+    trash: int
+    #: As was chosen; else read-only, for those whom the umask allows.
     mode: int
     #: Made with the store.
     identity: str
@@ -47,7 +50,13 @@ class Layout:
 
     def require_there(self) -> None:
         """Raise StoreDamaged unless these directories are still the ones that are found at the store's path."""
-        names = {"tree": self.tree, "objects": self.objects, _STAGING: self.staging, _QUARANTINE: self.quarantine}
+        names = {
+            "tree": self.tree,
+            "objects": self.objects,
+            _STAGING: self.staging,
+            _TRASH: self.trash,
+            _QUARANTINE: self.quarantine,
+        }
         try:
             there = _same(self.path.stat(), self.root) and all(
                 _same(os.stat(name, dir_fd=self.root, follow_symlinks=False), fd) for name, fd in names.items()
@@ -74,7 +83,7 @@ def laid_out(path: Path, sync: Syncer) -> Iterator[Layout]:
 
 def _open(path: Path, root: int, stack: ExitStack, sync: Syncer) -> Layout:
     # Everything is moved into place by rename, so it must lie on one filesystem; .trash is for what retention takes away.
-    modes = {"tree": _PUBLIC, "objects": _PUBLIC, _STAGING: _PRIVATE, ".trash": _PRIVATE, _QUARANTINE: _PRIVATE}
+    modes = {"tree": _PUBLIC, "objects": _PUBLIC, _STAGING: _PRIVATE, _TRASH: _PRIVATE, _QUARANTINE: _PRIVATE}
     fds = {}
     for name, mode in modes.items():
         try:
@@ -89,6 +98,9 @@ def _open(path: Path, root: int, stack: ExitStack, sync: Syncer) -> Layout:
                 f"{name!r} in the store lies on another filesystem",
                 hint="Mount one filesystem at the store's path itself; files are published by moving them.",
             )
+    published = _published_mode(fds[_STAGING], sync.access)
+    for name in ("tree", "objects"):
+        sync.admit(fds[name])
     return Layout(
         path=path,
         root=root,
@@ -96,7 +108,8 @@ def _open(path: Path, root: int, stack: ExitStack, sync: Syncer) -> Layout:
         objects=fds["objects"],
         staging=fds[_STAGING],
         quarantine=fds[_QUARANTINE],
-        mode=_published_mode(fds[_STAGING]),
+        trash=fds[_TRASH],
+        mode=published,
         identity=_identity(root, sync),
     )
 
@@ -117,14 +130,17 @@ def _identity(root: int, sync: Syncer) -> str:
     return name
 
 
-def _published_mode(staging: int) -> int:
-    """What the umask (or the directory's default ACL) makes of 0444; asked of a file, because umask(2) cannot be read."""
+def _published_mode(staging: int, access: Access) -> int:
+    """What was chosen, or what the umask (or the directory's default ACL) makes of 0444.
+
+    Asked of a file: umask(2) cannot be read, and only the filesystem knows whether a group can be given. Raises StoreError.
+    """
     # A name of its own: whatever a killed run or somebody else left is swept later, and is not in the way here.
     name = f"umask-{uuid.uuid4().hex}"
     with opened(name, at=staging, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o444) as fd:
-        mode = os.fstat(fd).st_mode & 0o777
-    os.unlink(name, dir_fd=staging)
-    return mode
+        os.unlink(name, dir_fd=staging)
+        access.require_granted(fd)
+        return os.fstat(fd).st_mode & 0o777
 
 
 def _same(found: os.stat_result, fd: int) -> bool:

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Self, TypeVar
 from weakref import WeakValueDictionary
 
 from anyio import CapacityLimiter, Lock, to_thread
 
+from artifact_sync.core.inspection import Expected, Inspection
 from artifact_sync.core.model import StagedFile
 from artifact_sync.core.unpacking import Rejected, Unpacked
 from artifact_sync.errors import NoSpace, StoreError
-from artifact_sync.ports import Publication, Published
+from artifact_sync.ports import Place, Publication, Published
+from artifact_sync.ports.rebuilding import FoundPublication, Strange
+from artifact_sync.store.batches import Batches, each
 from artifact_sync.store.disk import Syncer, disk_errors
+from artifact_sync.store.exclusion import Exclusion
 from artifact_sync.store.filesystem import free_bytes, sync_filesystem
 from artifact_sync.store.gate import Gate
+from artifact_sync.store.inspecting import Inspector
 from artifact_sync.store.layout import LOCK, Layout, laid_out
+from artifact_sync.store.links import linked
+from artifact_sync.store.local_links import LocalLinks
+from artifact_sync.store.local_trash import LocalTrash
 from artifact_sync.store.lock import held
+from artifact_sync.store.mending import mendable, set_aside
+from artifact_sync.store.modes import Access
 from artifact_sync.store.objects import Objects
-from artifact_sync.store.part import LocalPart
-from artifact_sync.store.paths import scratch_name
+from artifact_sync.store.part import SMALL, Finished, LocalPart
+from artifact_sync.store.paths import MANIFEST, components, scratch_name
 from artifact_sync.store.publish import Publisher, remove
 from artifact_sync.store.reading import holds, is_staged, stands
+from artifact_sync.store.reread import holds_on_disk, manifest_bytes
+from artifact_sync.store.surveying import survey
 from artifact_sync.store.unpack import unpack
 
 __all__ = ["LocalStore"]
@@ -35,7 +48,14 @@ T = TypeVar("T")
 #: Threads. Writers and the rest have their own, so that a long re-hash never holds up a download.
 _WRITERS = 16
 _OTHERS = 4
+#: And at most for what is small and done in batches, on a slow disk: publications, and parts with one fsync each.
+_BATCHES, _FINISHERS = 4, 16
+#: Bytes and files of a publication that is small.
+_SMALL, _FEW = 4 << 20, 16
 _GIB = 1 << 30
+#: Publications in one hop to a thread.
+_SURVEYED = 50
+_BY_UMASK = Access()
 
 
 class LocalStore:
@@ -49,18 +69,26 @@ class LocalStore:
         self._min_free = min_free
         self._writers = CapacityLimiter(_WRITERS)
         self._others = CapacityLimiter(_OTHERS)
+        self._publications = Batches(self._publish_all, threads=_BATCHES)
+        self._looks = Batches[None, int](self._look_for_all, threads=1)
+        self._small_parts = Batches[Callable[[], Finished], Finished](self._finish_all, threads=_FINISHERS)
         self._turns: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+        self._exclusion = Exclusion()
+        #: As the port says.
+        self.trash = LocalTrash(layout, sync, self._exclusion, self._thread)
+        #: As the port says.
+        self.links = LocalLinks(layout, sync, self._exclusion, self._thread)
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, *, min_free: int = 0) -> AsyncIterator[Self]:
+    async def open(cls, path: Path, *, min_free: int = 0, access: Access = _BY_UMASK) -> AsyncIterator[Self]:
         """Lock and open the store at ``path``, making it where it is not there.
 
-        ``min_free`` bytes stay free: below them no new part is opened. Raises StoreLocked when another process has it,
+        ``min_free`` bytes stay free: below them no new part is opened. ``access`` is what new publications get. Raises StoreLocked when another process has it,
         StoreError and its kin when it cannot be used.
         """
         with ExitStack() as stack:
-            sync, gate = Syncer(), Gate()
+            sync, gate = Syncer(access), Gate()
             layout = await to_thread.run_sync(partial(_enter, stack, path, sync))
             stack.enter_context(gate.shut_after())
             yield cls(layout, sync, gate, min_free=min_free)
@@ -70,19 +98,24 @@ class LocalStore:
         """As the port says."""
         return self._layout.identity
 
-    async def part(self, name: str, *, keep: int = 0) -> LocalPart:
-        """Open a part. Raises NoSpace below ``min_free``, StoreDamaged, StoreError."""
+    async def part(self, name: str, *, keep: int = 0, expected: int | None = None) -> LocalPart:
+        """Open a part, or begin to hold a small one. Raises NoSpace below ``min_free``, StoreDamaged, StoreError."""
         _require_name(name)
-        free = await self._thread(f"opening part {name}", self._look, self._writers)
-        if free < self._min_free:
-            raise NoSpace(
-                f"{free / _GIB:.2f} GiB are free on the store's disk, less than store.min_free ({self._min_free / _GIB:.2f} GiB)",
-                hint="Free some space or give the store a larger disk; downloads go on by themselves then.",
-            )
+        small = not keep and expected is not None and expected <= SMALL
+        if not small:
+            self._require_room(await self._thread(f"opening part {name}", self._look, self._writers))
         part = LocalPart(
-            name, staging=self._layout.staging, mode=self._layout.mode, limiter=self._writers, gate=self._gate
+            name,
+            staging=self._layout.staging,
+            mode=self._layout.mode,
+            limiter=self._writers,
+            gate=self._gate,
+            small=self._small_parts,
         )
-        await part.open(keep=keep)
+        if small:
+            part.hold()
+        else:
+            await part.open(keep=keep)
         return part
 
     async def unpack(self, part: str, *, into: str, available: int) -> Unpacked | Rejected:
@@ -97,11 +130,28 @@ class LocalStore:
         """Step P6. Raises NoSpace, StoreDamaged, Obstructed, Corrupt; StoreError for what cannot be a name."""
         turn = self._turns.setdefault(publication.transfer.dest, Lock())
         async with turn:
+            if len(publication.files) <= _FEW and sum(file.size for file in publication.files) <= _SMALL:
+                return await self._publications.do(publication)
             return await self._thread(f"publishing {publication.transfer.dest}", partial(self._publish, publication))
 
     async def has(self, dest: str, files: Sequence[StagedFile]) -> bool:
         """By hash. Raises StoreDamaged when the disk cannot be read."""
         return await self._thread(f"checking {dest}", partial(holds, self._layout.tree, dest, files))
+
+    async def reread(self, dest: str, files: Sequence[StagedFile]) -> bool:
+        """As the port says. Raises StoreDamaged when the disk cannot be read."""
+        return await self._thread(f"reading {dest} again", partial(holds_on_disk, self._layout.tree, dest, files))
+
+    async def manifest(self, dest: str) -> bytes | None:
+        """As the port says. Raises StoreDamaged when the disk cannot be read."""
+        return await self._thread(
+            f"reading the manifest of {dest}", partial(manifest_bytes, self._layout.tree, dest), self._writers
+        )
+
+    def place(self, dest: str) -> Place:
+        """As the port says."""
+        path = self._layout.path.joinpath("tree", *components(dest, what="destination"))
+        return Place(path=str(path), manifest=str(path / MANIFEST))
 
     async def exists(self, dest: str, files: Sequence[StagedFile]) -> bool:
         """By size. Raises StoreDamaged when the disk cannot be read."""
@@ -117,21 +167,84 @@ class LocalStore:
 
     async def sweep(self, wanted: Callable[[str], bool]) -> int:
         """Remove what is not wanted, but for a publication that is just being built."""
-        busy = {scratch_name(dest) for dest in self._turns}
+        busy = {scratch_name(dest) for dest in self._turns} | self.links.busy
         return await self._thread("sweeping staging", partial(_sweep, self._layout.staging, wanted, busy))
 
     async def free(self) -> int:
         """Bytes free to this user."""
-        return await self._thread("asking for free space", partial(free_bytes, self._layout.staging), self._writers)
+        return await self._looks.do(None)
+
+    async def linked(self) -> frozenset[str]:
+        """As the port says."""
+        return await self._thread("looking for links", partial(linked, self._layout.tree))
+
+    def inspector(self, *, threads: int = 1, progress: Callable[[int], None] = lambda _: None) -> Inspector:
+        """As the port says."""
+        return Inspector(self._tree, threads=threads, progress=progress)
+
+    async def survey(self) -> AsyncIterator[FoundPublication | Strange]:
+        """Implements ``ports.Survey``."""
+        found = survey(self._layout)
+        while batch := await self._thread("looking through the store", lambda: list(islice(found, _SURVEYED))):
+            for one in batch:
+                yield one
+
+    async def set_aside(self, expected: Expected, inspection: Inspection) -> frozenset[str]:
+        """As the port says."""
+        turn = self._turns.setdefault(expected.dest, Lock())
+        async with turn:
+            work = partial(set_aside, self._layout, self._publisher.sync, expected, inspection)
+            return await self._thread(f"setting aside what is damaged of {expected.dest}", work)
+
+    async def restore(self, publication: Publication) -> Published | None:
+        """As the port says."""
+        turn = self._turns.setdefault(publication.transfer.dest, Lock())
+        async with turn:
+            return await self._thread(f"mending {publication.transfer.dest}", partial(self._restore, publication))
+
+    @contextmanager
+    def _tree(self) -> Iterator[int]:
+        with self._gate.passed():
+            yield self._layout.tree
 
     def _look(self) -> int:
         """Bytes free, once the store is known to be there."""
         self._layout.require_there()
         return free_bytes(self._layout.staging)
 
+    def _look_for_all(self, who: Sequence[None]) -> list[int]:
+        with self._gate.passed(), disk_errors("asking for free space"):
+            return [free_bytes(self._layout.staging)] * len(who)
+
+    def _finish_all(self, works: Sequence[Callable[[], Finished]]) -> list[Finished | Exception]:
+        # Small parts are opened here only.
+        with self._gate.passed(), disk_errors("finishing small parts"):
+            self._require_room(self._look())
+        return each(works)
+
+    def _require_room(self, free: int) -> None:
+        if free < self._min_free:
+            raise NoSpace(
+                f"{free / _GIB:.2f} GiB are free on the store's disk, less than store.min_free ({self._min_free / _GIB:.2f} GiB)",
+                hint="Free some space or give the store a larger disk; downloads go on by themselves then.",
+            )
+
     def _publish(self, publication: Publication) -> Published:
         self._layout.require_there()
-        return self._publisher.publish(publication)
+        with self._exclusion.shared():
+            return self._publisher.publish(publication)
+
+    def _publish_all(self, publications: Sequence[Publication]) -> list[Published | Exception]:
+        with self._gate.passed(), disk_errors("publishing"):
+            self._layout.require_there()
+            with self._exclusion.shared():
+                return self._publisher.publish_all(publications)
+
+    def _restore(self, publication: Publication) -> Published | None:
+        self._layout.require_there()
+        with self._exclusion.shared():
+            whole = mendable(self._layout, self._publisher.sync, publication)
+            return None if whole is None else self._publisher.publish(whole)
 
     async def _thread(self, doing: str, work: Callable[[], T], limiter: CapacityLimiter | None = None) -> T:
         def guarded() -> T:
@@ -142,15 +255,20 @@ class LocalStore:
 
 
 def _require_name(name: str) -> None:
-    if not name or "/" in name or "\0" in name or name.startswith((".", "publish-")):
+    if not name or "/" in name or "\0" in name or name.startswith((".", "link-", "publish-")):
         raise StoreError(f"{name!r} is no name of a part", hint="This is an error in artifact-sync: please report it.")
 
 
 def _enter(stack: ExitStack, path: Path, sync: Syncer) -> Layout:
     with disk_errors(f"making the store {path}"):
+        new = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
     stack.enter_context(held(path / LOCK))
-    return stack.enter_context(laid_out(path.resolve(), sync))
+    layout = stack.enter_context(laid_out(path.resolve(), sync))
+    if new:
+        with disk_errors(f"making the store {path}"):
+            sync.admit(layout.root)
+    return layout
 
 
 def _sweep(staging: int, wanted: Callable[[str], bool], busy: set[str]) -> int:

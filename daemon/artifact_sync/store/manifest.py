@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
 
 from artifact_sync import __version__
-from artifact_sync.core.model import Item, ItemKind, StagedFile, Transfer
+from artifact_sync.core.model import Item, ItemKind, Job, StagedFile, Transfer
+from artifact_sync.core.provenance import Provenance
 from artifact_sync.core.unpacking import CONTENT, Contents, Unpack
 from artifact_sync.errors import Corrupt, StoreError
 from artifact_sync.ports import Publication
@@ -25,9 +26,13 @@ __all__ = [
     "PipelineEntry",
     "ProjectEntry",
     "encode",
+    "json_schema",
     "merged",
     "parse",
+    "parse_job",
 ]
+
+T = TypeVar("T")
 
 VERSION = 1
 
@@ -133,6 +138,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     transfer: Transfer
     #: What became of archives that were to be unpacked.
     unpacked: tuple[ArchiveEntry, ...] = ()
+    #: By the archive's name: whether its files are those that the runner hashed. Nothing is said of archives without its word.
+    provenance: Mapping[str, Provenance] = {}
 
     @property
     def size(self) -> int:
@@ -149,15 +156,32 @@ class _Versioned(Struct, frozen=True):
     version: int
 
 
+class _WithJob(Struct, frozen=True):
+    job: Job
+
+
+class _Head(Struct, frozen=True):
+    transfer: _WithJob
+
+
 def parse(content: bytes, *, where: str) -> Manifest:
     """Read a manifest back. ``where`` names it in errors.
 
     Raises Corrupt when it is none or not whole, StoreError when a newer artifact-sync wrote it.
     """
+    return _parsed(content, Manifest, where)
+
+
+def parse_job(content: bytes, *, where: str) -> Job:
+    """The job of a manifest, as GitLab reported it, without its files, of which there may be many. Raises as ``parse``."""
+    return _parsed(content, _Head, where).transfer.job
+
+
+def _parsed(content: bytes, kind: type[T], where: str) -> T:
     try:
         version = msgspec.json.decode(content, type=_Versioned).version
         if version == VERSION:
-            return msgspec.json.decode(content, type=Manifest)
+            return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Corrupt(
             f"{where} is not a whole manifest: {error}",
@@ -172,6 +196,17 @@ def parse(content: bytes, *, where: str) -> Manifest:
 def encode(manifest: Manifest) -> bytes:
     """UTF-8 JSON with sorted keys, indented, with a line break at its end: the same manifest, the same bytes."""
     return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2) + b"\n"
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a manifest."""
+    schema = msgspec.json.schema(Manifest)
+    definitions: dict[str, Any] = schema["$defs"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **definitions.pop("Manifest"),
+        "$defs": dict(sorted(definitions.items())),
+    }
 
 
 def merged(publication: Publication, earlier: Manifest | None) -> Manifest:
@@ -192,7 +227,9 @@ def merged(publication: Publication, earlier: Manifest | None) -> Manifest:
             files[file.name] = _entry(file, items)
     unpacked = {entry.name: entry for entry in (earlier.unpacked if earlier is not None else ())}
     unpacked |= {file.name: ArchiveEntry.of(file, file.contents) for file in publication.files if file.contents}
-    manifest = _manifest(transfer, files.values(), unpacked.values(), publication.at)
+    provenance = dict(earlier.provenance) if earlier is not None else {}
+    provenance |= {file.name: file.provenance for file in publication.files if file.provenance}
+    manifest = _manifest(transfer, files.values(), unpacked.values(), provenance, publication.at)
     if (
         earlier is not None
         and msgspec.structs.replace(manifest, published_at=earlier.published_at, tool=earlier.tool) == earlier
@@ -202,7 +239,11 @@ def merged(publication: Publication, earlier: Manifest | None) -> Manifest:
 
 
 def _manifest(
-    transfer: Transfer, files: Iterable[FileEntry], unpacked: Iterable[ArchiveEntry], at: datetime
+    transfer: Transfer,
+    files: Iterable[FileEntry],
+    unpacked: Iterable[ArchiveEntry],
+    provenance: Mapping[str, Provenance],
+    at: datetime,
 ) -> Manifest:
     job = transfer.job
     pipeline = PipelineEntry(id=job.pipeline.id, source=job.pipeline_source) if job.pipeline else None
@@ -227,6 +268,7 @@ def _manifest(
         artifacts_expire_at=job.artifacts_expire_at,
         transfer=transfer,
         unpacked=tuple(unpacked),
+        provenance=provenance,
     )
 
 

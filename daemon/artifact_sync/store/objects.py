@@ -23,7 +23,8 @@ from artifact_sync.store.digest import CHUNK, matches
 from artifact_sync.store.disk import Syncer, write_all
 from artifact_sync.store.layout import Layout
 from artifact_sync.store.modes import mode_of
-from artifact_sync.store.paths import directory, is_there, opened
+from artifact_sync.store.paths import Directories, Place, directory, is_there, opened
+from artifact_sync.store.together import Unsynced
 
 __all__ = ["Objects", "part_path"]
 
@@ -32,7 +33,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CANNOT_LINK = frozenset({errno.EPERM, errno.EMLINK, errno.EXDEV, errno.ENOTSUP, errno.ENOSYS})
 #: ioctl_ficlone(2), _IOW(0x94, 9, int): share the blocks, where the filesystem can.
 _FICLONE = 0x40049409
-_COPY = "copy"
+#: No file that is published begins with a dot.
+_COPY = ".copy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,30 +44,32 @@ class Objects:
     layout: Layout
     sync: Syncer
 
-    def adopt(self, files: Sequence[StagedFile]) -> None:
-        """Make finished parts objects, durably. An object that is there already is believed by its hash alone.
+    def adopt(self, files: Sequence[StagedFile], held: Directories) -> Unsynced:
+        """Make finished parts objects; the directories to be synced then. An object that is there already is believed by its hash.
 
         Raises Corrupt when neither a part nor its object is there as it should be; then the part is gone.
         """
-        for file in files:
-            self._adopt(file)
-        # Once each, and also where all was there: that may be what a killed run left before its fsync.
-        for shelf in dict.fromkeys(file.sha256[:2] for file in files):
-            with directory(self.layout.objects, (shelf,)) as at:
-                self.sync.directory(at, "a directory of objects")
+        # Also where all was there: that may be what a killed run left before its fsync.
+        return {self._adopt(file, held): "a directory of objects" for file in files}
 
-    def _adopt(self, file: StagedFile) -> None:
+    def _adopt(self, file: StagedFile, held: Directories) -> Place:
         name = _name(file)
-        with directory(self.layout.objects, (name[:2],), make=self.sync) as shelf:
+        place = (self.layout.objects, (name[:2],))
+        shelf = held.at(place)
+        if is_there(name, at=shelf):
             if matches(name, (file.sha256, file.size), at=shelf):
+                self._admit(file, name, at=shelf)
                 self.drop(file)
-                return
+                return place
             self._require_part(file)
-            if is_there(name, at=shelf):
-                self.quarantine(name, at=shelf)
-            *below, part = part_path(file)
-            with directory(self.layout.staging, below) as staging:
-                os.rename(part, name, src_dir_fd=staging, dst_dir_fd=shelf)
+            self.quarantine(name, at=shelf)
+        else:
+            self._require_part(file)
+        *below, part = part_path(file)
+        with directory(self.layout.staging, below) as staging:
+            self._admit(file, part, at=staging)
+            os.rename(part, name, src_dir_fd=staging, dst_dir_fd=shelf)
+        return place
 
     def holds(self, file: StagedFile) -> bool:
         """Whether the object is there, by its hash."""
@@ -76,17 +80,17 @@ class Objects:
         except FileNotFoundError:
             return False
 
-    def place(self, file: StagedFile, name: str, *, at: int, scratch: int) -> None:
+    def place(self, file: StagedFile, name: str, held: Directories, *, at: int, scratch: int) -> None:
         """Give the object a name in the directory ``at``, where none of that name is: a link, or a durable copy."""
-        held = _name(file)
-        with directory(self.layout.objects, (held[:2],)) as shelf:
-            try:
-                os.link(held, name, src_dir_fd=shelf, dst_dir_fd=at, follow_symlinks=False)
-            except OSError as error:
-                if error.errno not in _CANNOT_LINK:
-                    raise
-                self._copy(file, shelf=shelf, scratch=scratch)
-                os.rename(_COPY, name, src_dir_fd=scratch, dst_dir_fd=at)
+        known = _name(file)
+        shelf = held.at((self.layout.objects, (known[:2],)))
+        try:
+            os.link(known, name, src_dir_fd=shelf, dst_dir_fd=at, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _CANNOT_LINK:
+                raise
+            self._copy(file, shelf=shelf, scratch=scratch)
+            os.rename(_COPY, name, src_dir_fd=scratch, dst_dir_fd=at)
 
     def drop(self, file: StagedFile) -> None:
         """The part is not needed any more."""
@@ -99,6 +103,14 @@ class Objects:
         """Set damaged bytes aside; they are never deleted here."""
         aside = f"{time.time_ns()}-{name[-200:]}"
         os.rename(name, aside, src_dir_fd=at, dst_dir_fd=self.layout.quarantine)
+
+    def _admit(self, file: StagedFile, name: str, *, at: int) -> None:
+        """Let those read it who may read what is published, before they see it. All names of an object share that."""
+        if not self.sync.access.asked:
+            return
+        with opened(name, at=at) as fd:
+            if self.sync.access.give(fd, executable=file.executable):
+                self.sync.file(fd, f"the permissions of {file.name}")
 
     def _require_part(self, file: StagedFile) -> None:
         *below, name = part_path(file)
@@ -127,6 +139,7 @@ class Objects:
             except OSError:
                 _copy_bytes(file, source, copy)
             os.fchmod(copy, mode_of(self.layout.mode, executable=file.executable))
+            self.sync.access.give(copy, executable=file.executable)
             self.sync.file(copy, f"a copy of {file.name}")
 
 

@@ -1,4 +1,4 @@
-"""A growing file in staging, written and hashed in one worker-thread hop per batch."""
+"""A growing file in staging, written and hashed in one worker-thread hop per batch; a small one in one hop altogether."""
 
 from __future__ import annotations
 
@@ -10,23 +10,30 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from io import BytesIO
 from itertools import islice
 from typing import BinaryIO, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
 from artifact_sync.errors import StoreDamaged, StoreError
+from artifact_sync.store.batches import Batches
 from artifact_sync.store.digest import feed
 from artifact_sync.store.disk import disk_errors, is_damage
 from artifact_sync.store.gate import Gate
 from artifact_sync.store.paths import opened
 
-__all__ = ["LocalPart"]
+__all__ = ["SMALL", "Finished", "LocalPart"]
 
 T = TypeVar("T")
 
+#: (sha256 in hex, size in bytes).
+Finished = tuple[str, int]
+
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PRIVATE = 0o600
+#: Bytes that are held until the part is finished, where no more are expected. A hop costs as much as bringing 10 KiB.
+SMALL = 1 << 20
 #: Chunks in one call; Linux takes 1024 (IOV_MAX).
 _VECTOR = 512
 
@@ -38,9 +45,22 @@ class LocalPart:
     hop per call of the file, and hashing off the loop would need a second one.
     """
 
-    def __init__(self, name: str, *, staging: int, mode: int, limiter: CapacityLimiter, gate: Gate) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        staging: int,
+        mode: int,
+        limiter: CapacityLimiter,
+        gate: Gate,
+        small: Batches[Callable[[], Finished], Finished],
+    ) -> None:
         self.name = name
         self.size = 0
+        self.watch: Callable[[bytes | memoryview], None] | None = None
+        self._small = small
+        #: What a small part has, as long as there is no file of it.
+        self._held: list[bytes] | None = None
         self._staging = staging
         self._mode = mode
         self._limiter = limiter
@@ -53,13 +73,23 @@ class LocalPart:
         self._hash = hashlib.sha256()
         self._turn = threading.Lock()
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether ``reader`` reads no file."""
+        return self._held is not None
+
     async def open(self, *, keep: int) -> None:
         """Open the file; only the store calls this. Raises NoSpace, StoreDamaged, StoreError."""
         await self._run(partial(self._open, keep))
 
+    def hold(self) -> None:
+        """Begin a small part, which has no file for as long as possible; only the store calls this."""
+        self._held = []
+
     async def append(self, *batch: bytes | bytearray | memoryview) -> None:
         """Write and hash one batch. Raises NoSpace (what was written stays); StoreDamaged, and the part is gone."""
-        await self._run(partial(self._append, batch))
+        if not self._hold(batch):
+            await self._run(partial(self._append, batch))
 
     async def place(self, offset: int, *batch: bytes | bytearray | memoryview) -> None:
         """Write one batch ahead of what is hashed. Raises as ``append``."""
@@ -80,13 +110,15 @@ class LocalPart:
         """
         return await to_thread.run_sync(self._checkpoint, limiter=self._limiter)
 
-    async def finish(self) -> tuple[str, int]:
-        """fsync once and close: (sha256 in hex, size). Raises StoreDamaged, and the part is gone."""
+    async def finish(self) -> Finished:
+        """fsync once and close: (sha256 in hex, size). Raises StoreDamaged, NoSpace, and the part is gone."""
+        if self._held is not None:
+            return await self._small.do(partial(self._in_turn, self._finish))
         return await self._run(self._finish)
 
     async def close(self) -> None:
         """Close and leave the file."""
-        await self._run(self._close)
+        await self._run(self._leave)
 
     async def discard(self) -> None:
         """Close and remove the file."""
@@ -94,6 +126,8 @@ class LocalPart:
 
     def reader(self) -> BinaryIO:
         """A read-only view of its own. Raises StoreDamaged when the file is not there or cannot be opened."""
+        if self._held is not None:
+            return BytesIO(b"".join(self._held))
         try:
             fd = os.open(self.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._staging)
         except OSError as error:
@@ -104,23 +138,26 @@ class LocalPart:
         return os.fdopen(fd, "rb")
 
     async def _run(self, work: Callable[[], T]) -> T:
-        def in_turn() -> T:
-            with self._turn, self._gate.passed(), disk_errors(f"part {self.name}"):
-                return work()
+        return await to_thread.run_sync(self._in_turn, work, limiter=self._limiter)
 
-        return await to_thread.run_sync(in_turn, limiter=self._limiter)
+    def _in_turn(self, work: Callable[[], T]) -> T:
+        with self._turn, self._gate.passed(), disk_errors(f"part {self.name}"):
+            return work()
 
     def _open(self, keep: int) -> None:
+        self._held = None
         self._close()
         self._damaged = False
         self.size = self._furthest = 0
         self._hash = hashlib.sha256()
         if keep > 0 and self._reopen(keep):
             return
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.name, dir_fd=self._staging)
         self._named = False
-        self._fd = os.open(self.name, _NEW, _PRIVATE, dir_fd=self._staging)
+        try:
+            self._fd = os.open(self.name, _NEW, _PRIVATE, dir_fd=self._staging)
+        except FileExistsError:
+            os.unlink(self.name, dir_fd=self._staging)
+            self._fd = os.open(self.name, _NEW, _PRIVATE, dir_fd=self._staging)
 
     def _reopen(self, keep: int) -> bool:
         """Take up a file of its own making: regular, in nobody else's hands, and long enough."""
@@ -138,12 +175,39 @@ class LocalPart:
         self.size = self._furthest = feed(self._hash, self._fd, start=0, length=keep)
         return True
 
+    def _hold(self, batch: Sequence[bytes | bytearray | memoryview]) -> bool:
+        """Hold one more batch, where nothing was written yet; whether it is held."""
+        # A checkpoint may be making a file of it just now.
+        if self._held is None or not self._turn.acquire(blocking=False):
+            return False
+        try:
+            chunks = [bytes(chunk) for chunk in batch]
+            size = self.size + sum(map(len, chunks))
+            if self._held is None or size > SMALL:
+                return False
+            self._held += chunks
+            self.size = size
+        finally:
+            self._turn.release()
+        return True
+
+    def _write_held(self) -> None:
+        """Make a file of what was held."""
+        if self._held is not None:
+            held = self._held
+            self._open(0)
+            self._append(held)
+
     def _append(self, batch: Sequence[bytes | bytearray | memoryview]) -> None:
+        self._write_held()
         for written in self._written(self.size, batch):
             self._hash.update(written)
             self.size += len(written)
+            if self.watch is not None:
+                self.watch(written)
 
     def _place(self, offset: int, batch: Sequence[bytes | bytearray | memoryview]) -> None:
+        self._write_held()
         for _ in self._written(offset, batch):
             pass
 
@@ -170,8 +234,9 @@ class LocalPart:
             raise
 
     def _adopt(self, size: int) -> None:
+        self._write_held()
         self._require_open()
-        self.size += feed(self._hash, self._fd, start=self.size, length=size - self.size)
+        self.size += feed(self._hash, self._fd, start=self.size, length=size - self.size, watch=self.watch)
         if self.size < size:
             raise StoreDamaged(
                 f"part {self.name} ends at {self.size}, though {size} bytes were written",
@@ -181,6 +246,7 @@ class LocalPart:
     def _checkpoint(self) -> int:
         with self._gate.passed(), disk_errors(f"part {self.name}"):
             with self._turn:
+                self._write_held()
                 self._require_open()
                 fd, size = os.dup(self._fd), self.size
             # Outside of the turn: the next batch must not wait for the disk to take all those before it.
@@ -196,9 +262,10 @@ class LocalPart:
                 os.close(fd)
             return size
 
-    def _finish(self) -> tuple[str, int]:
-        self._require_open()
+    def _finish(self) -> Finished:
         try:
+            self._write_held()
+            self._require_open()
             if self._furthest > self.size:
                 os.ftruncate(self._fd, self.size)
             # Read-only from here: what is published shares this inode, and one careless write would reach all of it.
@@ -229,12 +296,17 @@ class LocalPart:
             hint="Its download starts again from the first byte. Look at the kernel's log and check the store's disk.",
         ) from error
 
+    def _leave(self) -> None:
+        self._write_held()
+        self._close()
+
     def _close(self) -> None:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
 
     def _discard(self) -> None:
+        self._held = None
         try:
             self._close()
         finally:

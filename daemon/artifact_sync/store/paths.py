@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
+from types import TracebackType
+from typing import Self
 
 from artifact_sync.errors import StoreError
 from artifact_sync.store.disk import Syncer
 
-__all__ = ["MANIFEST", "SUMS", "components", "directory", "is_there", "opened", "scratch_name"]
+__all__ = [
+    "MANIFEST",
+    "SUMS",
+    "Directories",
+    "Place",
+    "components",
+    "directory",
+    "entries",
+    "is_there",
+    "opened",
+    "scratch_name",
+]
+
+#: A directory: the descriptor of one above it, and the way from there.
+Place = tuple[int, tuple[str, ...]]
 
 MANIFEST = ".artifact-sync.json"
 SUMS = "SHA256SUMS"
@@ -55,7 +72,16 @@ def opened(name: str, *, at: int | None, flags: int = _FILE, mode: int = 0) -> I
     try:
         yield fd
     finally:
+        _close(fd, wrote=bool(flags & (os.O_WRONLY | os.O_RDWR)))
+
+
+def _close(fd: int, *, wrote: bool = False) -> None:
+    """close(2). Its error tells of what was written, and of nothing where nothing was; the descriptor is gone in any case."""
+    try:
         os.close(fd)
+    except OSError:
+        if wrote:
+            raise
 
 
 @contextmanager
@@ -64,26 +90,81 @@ def directory(root: int, parts: Sequence[str], *, make: Syncer | None = None) ->
 
     With ``make`` what is missing is made, and each new entry is durable before the next is made in it.
     """
-    fd = os.dup(root)
+    fd = root
     try:
         for name in parts:
-            child = _step(fd, name, make)
-            parent, fd = fd, child
-            os.close(parent)
+            parent, fd = fd, _step(fd, name, make)
+            if parent != root:
+                _close(parent)
         yield fd
     finally:
-        os.close(fd)
+        if fd != root:
+            _close(fd)
 
 
 def _step(fd: int, name: str, make: Syncer | None) -> int:
-    if make is not None:
-        try:
-            os.mkdir(name, 0o777, dir_fd=fd)
-        except FileExistsError:
-            pass
-        else:
-            make.directory(fd, f"the directory above {name!r}")
+    if make is None:
+        return os.open(name, _DIRECTORY, dir_fd=fd)
+    child = _open_or_make(fd, name, make)
+    try:
+        # Also one that was there: its readers are to come through it, and a crash may have left it half made.
+        make.admit(child)
+    except BaseException:
+        os.close(child)
+        raise
+    return child
+
+
+def _open_or_make(fd: int, name: str, make: Syncer) -> int:
+    with suppress(FileNotFoundError):
+        return os.open(name, _DIRECTORY, dir_fd=fd)
+    try:
+        os.mkdir(name, make.access.fresh, dir_fd=fd)
+    except FileExistsError:
+        pass
+    else:
+        make.directory(fd, f"the directory above {name!r}")
     return os.open(name, _DIRECTORY, dir_fd=fd)
+
+
+class Directories:
+    """Directories that one piece of work needs again and again, each opened once, and made where it is missing.
+
+    They are held no longer than that: somebody else may remove or replace a directory between two pieces of work.
+    """
+
+    #: So many are open at once; a descriptor is good until that many others were asked for.
+    _MOST = 64
+
+    def __init__(self, make: Syncer) -> None:
+        self._make = make
+        self._open: OrderedDict[Place, int] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._open:
+            self._close(self._open.popitem()[1])
+
+    def at(self, place: Place) -> int:
+        """A descriptor of the directory, reached without following a link. Raises OSError, StoreDamaged."""
+        root, parts = place
+        if not parts:
+            return root
+        if place not in self._open:
+            self._open[place] = _step(self.at((root, parts[:-1])), parts[-1], self._make)
+            if len(self._open) > self._MOST:
+                self._close(self._open.popitem(last=False)[1])
+        self._open.move_to_end(place)
+        return self._open[place]
+
+    def _close(self, fd: int) -> None:
+        # Nothing was written through it, and Linux gives it up whatever it answers.
+        with suppress(OSError):
+            os.close(fd)
 
 
 def is_there(name: str, *, at: int) -> bool:
@@ -93,3 +174,8 @@ def is_there(name: str, *, at: int) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def entries(at: int) -> list[str]:
+    """Names in an open directory, in order. Raises OSError."""
+    return sorted(os.listdir(at))

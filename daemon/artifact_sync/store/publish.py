@@ -2,7 +2,8 @@
 
 The order is what makes it safe. Objects first; then, for a destination that is not there, a whole directory built in staging
 and made visible by one rename; for one that is there, new links beside the old, then SHA256SUMS, then the manifest. Every
-step is durable before the next, and every step can be found done. All of it runs in one worker thread.
+step is durable before the next, and every step can be found done. All of it runs in one worker thread, several publications
+step by step beside each other: directories that more than one of them changed are synced once for all.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,13 +25,23 @@ from artifact_sync.store.disk import Syncer, disk_errors, write_all
 from artifact_sync.store.layout import Layout
 from artifact_sync.store.manifest import Manifest
 from artifact_sync.store.objects import Objects, part_path
-from artifact_sync.store.paths import MANIFEST, SUMS, components, directory, is_there, opened, scratch_name
+from artifact_sync.store.paths import (
+    MANIFEST,
+    SUMS,
+    Directories,
+    Place,
+    components,
+    directory,
+    is_there,
+    opened,
+    scratch_name,
+)
 from artifact_sync.store.reading import read_file, read_manifest
 from artifact_sync.store.sums import sums
+from artifact_sync.store.together import OpenFile, Steps, together
 
 __all__ = ["Publisher", "remove"]
 
-_NEW = "new"
 _TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY})
 
 
@@ -43,82 +54,100 @@ class Publisher:
 
     def publish(self, publication: Publication) -> Published:
         """Do it, or complete what an earlier call began. Raises NoSpace, StoreDamaged, Obstructed, Corrupt, StoreError."""
-        dest = publication.transfer.dest
-        *above, last = components(dest, what="destination")
-        for file in publication.shown:
-            components(file.name, what="file")
-        with disk_errors(f"publishing {dest}"):
-            self.sync.require_sound()
-            with self._scratch(dest) as scratch, directory(self.layout.tree, above, make=self.sync) as parent:
-                manifest = self._fresh(publication, scratch, parent, last)
-                if manifest is None:
-                    manifest = self._merge(publication, scratch, parent, last)
-            self._clear(publication)
-            self.sync.directory(self.layout.staging, "staging")
-        encoded = manifests.encode(manifest)
-        return Published(dest=dest, size=manifest.size, manifest_sha256=sha256(encoded).hexdigest())
+        (result,) = self.publish_all([publication])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def publish_all(self, publications: Sequence[Publication]) -> list[Published | Exception]:
+        """Do several at once, of different destinations; for each what ``publish`` returns or raises."""
+        with Directories(self.sync) as held:
+            return together([self._steps(publication, held) for publication in publications], held, self.sync)
 
     @property
     def _objects(self) -> Objects:
         return Objects(layout=self.layout, sync=self.sync)
 
+    def _steps(self, publication: Publication, held: Directories) -> Steps[Published]:
+        dest = publication.transfer.dest
+        *above, last = components(dest, what="destination")
+        for file in publication.shown:
+            components(file.name, what="file")
+        parent: Place = (self.layout.tree, tuple(above))
+        with disk_errors(f"publishing {dest}"):
+            self.sync.require_sound()
+            published = yield from self._fresh(publication, held, parent, last)
+            if published is None:
+                published = yield from self._merge(publication, held, parent, last)
+            self._clear(publication)
+            yield {(self.layout.staging, ()): "staging"}
+        return published
+
     @contextmanager
-    def _scratch(self, dest: str) -> Iterator[int]:
-        name = scratch_name(dest)
-        remove(name, at=self.layout.staging)
-        os.mkdir(name, 0o700, dir_fd=self.layout.staging)
+    def _scratch(self, name: str) -> Iterator[int]:
+        """A directory in staging; it may be moved away from there."""
         try:
-            with directory(self.layout.staging, (name,)) as scratch:
+            os.mkdir(name, 0o777, dir_fd=self.layout.staging)
+        except FileExistsError:
+            remove(name, at=self.layout.staging)
+            os.mkdir(name, 0o777, dir_fd=self.layout.staging)
+        try:
+            with directory(self.layout.staging, (name,), make=self.sync) as scratch:
                 yield scratch
         finally:
             # What cannot be removed now is removed by the next attempt, or swept at the next start.
             with suppress(OSError):
                 remove(name, at=self.layout.staging)
 
-    def _fresh(self, publication: Publication, scratch: int, parent: int, last: str) -> Manifest | None:
+    def _fresh(self, publication: Publication, held: Directories, parent: Place, last: str) -> Steps[Published | None]:
         """Build the whole directory and show it by one rename; None when something stands there already."""
-        if is_there(last, at=parent):
+        if is_there(last, at=held.at(parent)):
             return None
+        dest, files = publication.transfer.dest, publication.shown
         manifest = manifests.merged(publication, None)
-        files = publication.shown
-        self._objects.adopt(files)
-        os.mkdir(_NEW, 0o777, dir_fd=scratch)
-        with directory(scratch, (_NEW,)) as new:
+        encoded = manifests.encode(manifest)
+        yield self._objects.adopt(files, held)
+        scratch = scratch_name(dest)
+        with self._scratch(scratch) as new:
             for file in files:
-                self._place(file, new, scratch)
+                self._place(file, held, into=new, scratch=new)
             self._sync_below(new, files)
-            self._write(SUMS, _sums(manifest), at=new)
-            self._write(MANIFEST, manifests.encode(manifest), at=new)
-            self.sync.directory(new, "a new publication")
-        try:
-            os.rename(_NEW, last, src_dir_fd=scratch, dst_dir_fd=parent)
-        except OSError as error:
-            # A deeper destination has just made this directory.
-            if error.errno not in _TAKEN:
-                raise
-            return None
-        self.sync.directory(parent, f"the directory of {publication.transfer.dest}")
-        return manifest
+            with self._written(SUMS, _sums(manifest), at=new) as one, self._written(MANIFEST, encoded, at=new) as other:
+                yield {OpenFile(one): SUMS, OpenFile(other): MANIFEST}
+            yield {(new, ()): "a new publication"}
+            # A deeper destination may have made this directory meanwhile. Empty as it is, a rename would take it away from there.
+            if is_there(last, at=held.at(parent)):
+                return None
+            try:
+                os.rename(scratch, last, src_dir_fd=self.layout.staging, dst_dir_fd=held.at(parent))
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    raise
+                return None
+        yield {parent: f"the directory of {dest}"}
+        return _published(dest, manifest, encoded)
 
-    def _merge(self, publication: Publication, scratch: int, parent: int, last: str) -> Manifest:
+    def _merge(self, publication: Publication, held: Directories, parent: Place, last: str) -> Steps[Published]:
         """Add to what stands there; the old stays readable and provable at every moment."""
         dest = publication.transfer.dest
-        with directory(parent, (last,)) as there:
+        with self._scratch(scratch_name(dest)) as scratch, directory(held.at(parent), (last,)) as there:
+            self.sync.admit(there)
             earlier = read_manifest(there, where=f"tree/{dest}/{MANIFEST}")
             manifest = manifests.merged(publication, earlier)
+            encoded = manifests.encode(manifest)
             # All are judged before the first is touched.
             new = tuple(file for file in publication.shown if not self._stands(file, there, dest, earlier))
-            self._objects.adopt(new)
+            yield self._objects.adopt(new, held)
             for file in new:
                 self._set_damaged_aside(file, there)
-                self._place(file, there, scratch)
+                self._place(file, held, into=there, scratch=scratch)
             self._sync_below(there, publication.shown)
             self.sync.directory(there, dest)
             self._replace(SUMS, _sums(manifest), at=there, scratch=scratch)
-            self._replace(MANIFEST, manifests.encode(manifest), at=there, scratch=scratch)
-            # The name in the parent may be what a killed run left before its fsync.
-            self.sync.directory(parent, f"the directory of {dest}")
-        return manifest
+            self._replace(MANIFEST, encoded, at=there, scratch=scratch)
+        # The name in the parent may be what a killed run left before its fsync.
+        yield {parent: f"the directory of {dest}"}
+        return _published(dest, manifest, encoded)
 
     def _clear(self, publication: Publication) -> None:
         """Remove what nobody needs any more: parts of what was there already or is not shown, and directories of parts."""
@@ -159,10 +188,10 @@ class Publisher:
             if is_there(name, at=at):
                 self._objects.quarantine(name, at=at)
 
-    def _place(self, file: StagedFile, into: int, scratch: int) -> None:
+    def _place(self, file: StagedFile, held: Directories, *, into: int, scratch: int) -> None:
         *below, name = components(file.name, what="file")
         with directory(into, below, make=self.sync) as at:
-            self._objects.place(file, name, at=at, scratch=scratch)
+            self._objects.place(file, name, held, at=at, scratch=scratch)
 
     def _sync_below(self, root: int, files: tuple[StagedFile, ...]) -> None:
         """fsync the directories between ``root`` and the files, deepest first."""
@@ -180,10 +209,17 @@ class Publisher:
         self.sync.directory(at, f"the directory of {name}")
 
     def _write(self, name: str, content: bytes, *, at: int) -> None:
+        with self._written(name, content, at=at) as fd:
+            self.sync.file(fd, name)
+
+    @contextmanager
+    def _written(self, name: str, content: bytes, *, at: int) -> Iterator[int]:
+        """A new file of the store's own, not durable yet."""
         with opened(name, at=at, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o600) as fd:
             write_all(fd, content)
             os.fchmod(fd, self.layout.mode)
-            self.sync.file(fd, name)
+            self.sync.access.give(fd)
+            yield fd
 
 
 def remove(name: str, *, at: int) -> bool:
@@ -195,6 +231,10 @@ def remove(name: str, *, at: int) -> bool:
     except IsADirectoryError:
         shutil.rmtree(name, dir_fd=at)
     return True
+
+
+def _published(dest: str, manifest: Manifest, encoded: bytes) -> Published:
+    return Published(dest=dest, size=manifest.size, manifest_sha256=sha256(encoded).hexdigest())
 
 
 def _sums(manifest: Manifest) -> bytes:

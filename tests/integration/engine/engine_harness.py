@@ -13,14 +13,16 @@ from typing import Any, TypeVar
 
 import anyio
 
+from artifact_sync.core.after import After
 from artifact_sync.core.events import Event
+from artifact_sync.core.hooks import wanted_hooks
 from artifact_sync.core.paths import Template
 from artifact_sync.core.patterns import PatternList
 from artifact_sync.core.rules import Fetch, Keep, KeepPolicy, ProjectSelectors, Publish, Rule, When
 from artifact_sync.engine import Engine, EnginePolicy, SyncReport
 from artifact_sync.fetch import Fetcher, FetchPolicy
 from artifact_sync.gitlab import Client, ClientOptions, EnvToken, ServerClock
-from artifact_sync.ports import Clock, QueuedTransfer, TransferState
+from artifact_sync.ports import Clock, Commands, QueuedTransfer, TransferState, Webhooks
 from artifact_sync.queue import EmbeddedQueue
 from artifact_sync.simulator import TOKEN, JobSpec, RequestSeen, SimClock, SimJob, SimPipeline, SimProject, World, small
 from artifact_sync.state import SqliteState
@@ -39,6 +41,7 @@ QUICK = EnginePolicy(
     retry_cap=0.05,
     longest_look=timedelta(seconds=0.1),
     resolve_every=timedelta(seconds=0.1),
+    scrub=None,
 )
 
 
@@ -135,6 +138,9 @@ async def rig(
     clock: Clock | None = None,
     min_free: int = 0,
     recover: bool = True,
+    commands: Commands | None = None,
+    webhooks: Webhooks | None = None,
+    keep_token: str | None = None,
     **fetch: Any,
 ) -> AsyncIterator[Rig]:
     """A daemon's inside on the store and state below ``path``; ``world`` is served already."""
@@ -143,6 +149,7 @@ async def rig(
     options = ClientOptions(
         base_url=world.url,
         token=EnvToken("TOKEN", environ={"TOKEN": TOKEN}),
+        keep_token=EnvToken("KEEP", environ={"KEEP": keep_token}) if keep_token else None,
         per_minute=600_000,
         timeout=5.0,
         attempts=1,
@@ -153,7 +160,7 @@ async def rig(
         LocalStore.open(path / "store", min_free=0) as store,
         SqliteState.open(path / "state.db") as state,
     ):
-        queue = EmbeddedQueue(state)
+        queue = EmbeddedQueue(state, after=wanted_hooks(rules))
         fetching = FetchPolicy(**{"min_rate": 1, "min_free": min_free, "batch": 64 * 1024, "resumes": 0} | fetch)
         fetcher = Fetcher(remote, store, state, clock=at, policy=fetching, emit=events.append)
         engine = Engine(
@@ -166,6 +173,8 @@ async def rig(
             rules=rules,
             policy=policy,
             emit=events.append,
+            commands=commands,
+            webhooks=webhooks,
         )
         if recover:
             await engine.recover()
@@ -197,6 +206,7 @@ def rule(
     fetch: Fetch | None = None,
     keep: Keep = KEEP_NEVER,
     path: str | None = None,
+    after: After | None = None,
     **when: Any,
 ) -> Rule:
     """A rule over projects; ``jobs`` and ``refs`` are lists of globs."""
@@ -209,6 +219,7 @@ def rule(
         fetch=fetch or Fetch(),
         publish=Publish(path=Template.parse(path)) if path else Publish(),
         keep=keep,
+        after=after or After(),
     )
 
 

@@ -25,8 +25,8 @@ MINUTE = timedelta(minutes=1)
 LIST = "/projects/1/jobs$"
 
 
-async def quiet(clock: DrivenClock, sleepers: int = 7) -> None:
-    """Wait until all of a daemon with one project sleep: who finds it, follows it, revives, audits, keeps, counts, and times retries."""
+async def quiet(clock: DrivenClock, sleepers: int = 8) -> None:
+    """Wait until all of a daemon with one project sleep: who finds it, follows it, revives, audits, keeps, prunes, counts, and times retries."""
     await until(lambda: clock.asleep == sleepers)
 
 
@@ -104,16 +104,16 @@ async def test_a_project_that_was_idle_for_long(tmp_path):
     build(world, app, "build", parent=build(world, app, "build"))
     policy = replace(QUICK, interval=MINUTE, max_interval=MINUTE, resolve_every=timedelta(days=1), audit=None)
     async with serve(world), rig(world, tmp_path, rule(), policy=policy, clock=clock) as daemon, running(daemon):
-        await quiet(clock, 6)
+        await quiet(clock, 7)
         for _ in range(6):
             clock.advance(MINUTE + timedelta(seconds=1))
-            await quiet(clock, 6)
+            await quiet(clock, 7)
         sources = [seen.query.get("source") for seen in asked(world, "/pipelines$")][-4:]
         assert sorted(map(str, sources)) == ["None", "None", "parent_pipeline", "parent_pipeline"]
         jobs = build(world, app, "build").jobs
         for _ in range(2):
             clock.advance(MINUTE + timedelta(seconds=1))
-            await quiet(clock, 6)
+            await quiet(clock, 7)
         await until(lambda: mirrored(tmp_path).keys() >= digests(jobs).keys())
 
 
@@ -129,12 +129,12 @@ async def test_a_project_without_child_pipelines_is_seldom_asked_for_them(tmp_pa
         before = world.requests.total
         for _ in range(polls):
             clock.advance(timedelta(minutes=31))
-            await quiet(clock, 6)
+            await quiet(clock, 7)
         listings = [seen for seen in world.requests[before:] if seen.path.endswith("/pipelines")]
         return sum("source" in seen.query for seen in listings)
 
     async with serve(world), rig(world, tmp_path, rule(), policy=policy, clock=clock) as daemon, running(daemon):
-        await quiet(clock, 6)
+        await quiet(clock, 7)
         assert await sources(48) == 2
         child = build(world, app, "build", parent=parent)
         assert await sources(48) >= 20
@@ -148,15 +148,15 @@ async def test_an_idle_project_costs_one_request_a_poll(tmp_path):
     build(world, world.add_project("acme/app"), "build")
     policy = replace(QUICK, interval=MINUTE, resolve_every=timedelta(days=1), audit=None)
     async with serve(world), rig(world, tmp_path, rule(), policy=policy, clock=clock) as daemon, running(daemon):
-        await quiet(clock, 6)
+        await quiet(clock, 7)
         clock.advance(MINUTE)
         await until(lambda: len(mirrored(tmp_path)) == 1)
-        await quiet(clock, 6)
+        await quiet(clock, 7)
         for _ in range(5):
             before = world.requests.total
             # The wait grows by half while nothing happens.
             clock.advance(32 * MINUTE)
-            await quiet(clock, 6)
+            await quiet(clock, 7)
             assert [seen.path for seen in world.requests[before:]] == ["/api/v4/projects/1/pipelines"]
 
 
@@ -168,14 +168,14 @@ async def test_an_idle_project_is_asked_seldom_from_the_start(tmp_path):
     week = timedelta(days=7)
     policy = replace(QUICK, interval=MINUTE, resolve_every=timedelta(days=1), audit=None, backfill=week)
     async with serve(world), rig(world, tmp_path, rule(), policy=policy, clock=clock) as daemon, running(daemon):
-        await quiet(clock, 6)
+        await quiet(clock, 7)
         clock.advance(MINUTE)
         await until(lambda: len(mirrored(tmp_path)) == 1)
-        await quiet(clock, 6)
+        await quiet(clock, 7)
         before = world.requests.total
         for _ in range(60):
             clock.advance(MINUTE)
-            await quiet(clock, 6)
+            await quiet(clock, 7)
         assert 1 <= len(world.requests[before:]) <= 3
 
 

@@ -220,9 +220,9 @@ async def test_a_cursor_that_the_server_refuses_starts_over(world, app, aged, tm
     world.faults.add(Fault(action=Answer(status=500), path=LIST, nth=2, times=None))
     async with rig(world, tmp_path, rule(), policy=horizon(None)) as daemon:
         project = await daemon.remote.project(app.id)
-        await daemon.engine._discovery.poll(project)
+        await daemon.engine._following._discovery.poll(project)
         with pytest.raises(Transient):
-            await daemon.engine._discovery.backfill(project)
+            await daemon.engine._following._discovery.backfill(project)
         progress = await daemon.state.progress(app.id)
         assert progress is not None
         world.faults.clear()
@@ -248,7 +248,7 @@ async def test_a_page_of_which_nothing_is_understood_ends_nothing(world, app, ag
     async with rig(world, tmp_path, rule(), policy=horizon(90 * DAY)) as daemon:
         nothing = "[" + ",".join(["{}"] * 100) + "]"
         project = await daemon.remote.project(app.id)
-        await daemon.engine._discovery.poll(project)
+        await daemon.engine._following._discovery.poll(project)
         progress = await daemon.state.progress(app.id)
         assert progress is not None
         link = f'<{world.url}/api/v4/{progress.backfill_next}>; rel="next"'

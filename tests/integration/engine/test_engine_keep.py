@@ -368,7 +368,7 @@ async def test_the_daemon_keeps_while_downloads_hang(world, app, clock, tmp_path
     job = build(world, app, "build", expire_in=DAY).jobs[0]
     hanging = world.faults.add(Fault(action=Stall(seconds=30), path=NO_DOWNLOAD, times=None))
     async with rig(world, tmp_path, rule(keep=BEFORE), clock=clock, policy=QUICK) as daemon, running(daemon):
-        await until(lambda: clock.asleep == 7)
+        await until(lambda: clock.asleep == 8)
         clock.advance(1)
         await until(lambda: hanging.fired == 1)
         assert calls(world) == []

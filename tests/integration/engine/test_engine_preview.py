@@ -202,7 +202,7 @@ async def test_superseded_jobs_whose_list_is_refused_are_no_guess(world, app, tm
     history(world, app, 150, start=world.clock.now(), step=timedelta())
     async with rig(world, tmp_path, rule(jobs=["build"])) as daemon:
         project = await daemon.remote.project(app.id)
-        await daemon.engine._discovery.poll(project)
+        await daemon.engine._following._discovery.poll(project)
     empty = Answer(status=200, body="[]", content_type="application/json")
     async with rig(world, tmp_path, rule(jobs=["build"])) as daemon:
         world.faults.add(Fault(action=empty, path=f"/pipelines/{old.pipeline.id}/jobs"))

@@ -49,7 +49,7 @@ async def stopped_half_way(world: World, daemon: Rig, path: Path) -> None:
 
 async def claimed(daemon: Rig) -> QueuedTransfer:
     """Discover what is there, and take the next transfer."""
-    await daemon.engine._discovery.poll(await daemon.remote.project(1))
+    await daemon.engine._following._discovery.poll(await daemon.remote.project(1))
     queued = await daemon.queue.claim(daemon.clock.now())
     assert queued is not None
     return queued
@@ -126,7 +126,7 @@ async def test_gone_is_final(world, app, tmp_path):
     kept, gone = build(world, app, "a", "b").jobs
     policy = replace(QUICK, attempts=8)
     async with rig(world, tmp_path, rule(), policy=policy) as daemon:
-        await daemon.engine._discovery.poll(await daemon.remote.project(app.id))
+        await daemon.engine._following._discovery.poll(await daemon.remote.project(app.id))
         world.delete_artifacts(gone)
         report = await daemon.sync()
         queued = await daemon.transfer(gone)
@@ -290,7 +290,7 @@ async def test_the_soonest_expiry_goes_first(world, app, tmp_path):
     days = (9, 2, None, 5)
     jobs = [build(world, app, "x", expire_in=DAY * each if each else None).jobs[0] for each in days]
     async with rig(world, tmp_path, rule(), policy=replace(QUICK, downloads=1)) as daemon:
-        await daemon.engine._discovery.poll(await daemon.remote.project(app.id))
+        await daemon.engine._following._discovery.poll(await daemon.remote.project(app.id))
         await daemon.sync()
     order = [event.job_id for event in daemon.of(TransferEnded)]
     assert order == [jobs[1].id, jobs[3].id, jobs[0].id, jobs[2].id]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 from artifact_sync.core.events import Event
 from artifact_sync.core.model import Item, Job, StagedFile, Transfer
-from artifact_sync.fetch import Fetcher, FetchPolicy
+from artifact_sync.core.timetable import Timetable
+from artifact_sync.fetch import Bandwidth, Fetcher, FetchPolicy
 from artifact_sync.gitlab import Client, ClientOptions, NoToken, ServerClock
-from artifact_sync.ports import PartRecord, Progress, QueuedTransfer
+from artifact_sync.ports import Clock, PartRecord, Progress, QueuedTransfer
 from artifact_sync.queue import EmbeddedQueue
 from artifact_sync.state import SqliteState
 from artifact_sync.store import LocalStore
@@ -50,10 +52,22 @@ class Harness:
 
 @asynccontextmanager
 async def harness(
-    path: Path, url: str, item: Item, *, silence: float = 1.0, max_size: int | None = None, **policy: Any
+    path: Path,
+    url: str,
+    item: Item,
+    *,
+    silence: float = 1.0,
+    max_size: int | None = None,
+    at: Clock | None = None,
+    timetable: Timetable | None = None,
+    **policy: Any,
 ) -> AsyncIterator[Harness]:
-    """A process on the store and state below ``path``, with a transfer of ``item`` claimed from the queue."""
+    """A process on the store and state below ``path``, with a transfer of ``item`` claimed from the queue.
+
+    The fetcher alone goes by the clock ``at``; its ``timetable`` is in UTC.
+    """
     clock = ServerClock()
+    at = at or clock
     options = ClientOptions(
         base_url=url,
         token=NoToken(),
@@ -87,8 +101,9 @@ async def harness(
             remote,
             store,
             state,
-            clock=clock,
+            clock=at,
             policy=FetchPolicy(**{"min_rate": 1, "min_free": 0, "batch": 64 * 1024} | policy),
             emit=events.append,
+            bandwidth=Bandwidth(timetable or Timetable(), clock=at, zone=UTC),
         )
         yield Harness(fetcher, store, state, queued, path / "store" / ".staging", events)

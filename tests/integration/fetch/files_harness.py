@@ -16,9 +16,10 @@ from structlog.testing import capture_logs
 from artifact_sync.core.events import Event
 from artifact_sync.core.file_patterns import items_of
 from artifact_sync.core.model import Artifact, Item, Job, StagedFile, Transfer
-from artifact_sync.fetch import Fetcher, FetchPolicy
+from artifact_sync.core.timetable import Timetable
+from artifact_sync.fetch import Bandwidth, Fetcher, FetchPolicy
 from artifact_sync.gitlab import Client, ClientOptions, EnvToken, ServerClock
-from artifact_sync.ports import Progress, QueuedTransfer
+from artifact_sync.ports import Clock, Progress, QueuedTransfer
 from artifact_sync.queue import EmbeddedQueue
 from artifact_sync.simulator import TOKEN, JobSpec, SimJob, World, serve
 from artifact_sync.simulator.archives import Archive
@@ -146,6 +147,8 @@ async def scene_of(
     tree: bool = True,
     world: World | None = None,
     attempts: int = 1,
+    clock: Clock | None = None,
+    timetable: Timetable | None = None,
     **policy: Any,
 ) -> AsyncIterator[Scene]:
     """A GitLab with one job, and a process that fetches from it through a counting relay."""
@@ -178,7 +181,11 @@ async def scene_of(
                 SqliteState.open(path / "state.db") as state,
             ):
                 limits = FetchPolicy(**{"min_rate": 1, "min_free": 0, "batch": 64 * 1024} | policy)
-                fetcher = Fetcher(client, store, state, clock=ServerClock(), policy=limits, emit=events.append)
+                at = clock or ServerClock()
+                bandwidth = Bandwidth(timetable or Timetable(), clock=at, zone=UTC)
+                fetcher = Fetcher(
+                    client, store, state, clock=at, policy=limits, emit=events.append, bandwidth=bandwidth
+                )
                 staging = path / "store" / ".staging"
                 yield Scene(world, job, client, fetcher, store, state, staging, wire, logs)
 

@@ -69,9 +69,11 @@ class RawServer:
 
     scripts: list[Script]
     requests: list[Request] = field(default_factory=list)
+    connections: int = 0
     url: str = ""
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while await self._answer(reader, writer):
                 pass

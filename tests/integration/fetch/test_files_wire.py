@@ -51,7 +51,7 @@ async def one_in_a_hundred(tmp_path, size: int, delivery: Delivery) -> None:
 
 @pytest.mark.parametrize("delivery", list(Delivery))
 async def test_one_in_a_hundred_of_200_mib(tmp_path, delivery):
-    """From disk, behind a redirect for each range, and through a proxy."""
+    """From disk, behind a redirect, and through a proxy."""
     await one_in_a_hundred(tmp_path, 200 * MIB, delivery)
 
 
@@ -71,6 +71,17 @@ async def test_files_that_lie_together_are_one_range(tmp_path):
 
         assert len(found) == 10
         assert scene.asked() == [206, 206]
+
+
+async def test_gitlab_is_asked_once_where_the_ranges_are_elsewhere(tmp_path):
+    """All further ranges are asked for where it redirected the first one to."""
+    archive, _ = large(20 * MIB)
+    async with scene_of(tmp_path, archive, world=World(delivery=Delivery.REDIRECT)) as scene:
+        found = await scene.fetch("data/*00.bin")
+
+        assert len(found) == 3
+        assert scene.asked("/jobs/1001/artifacts") == [302]
+        assert scene.asked("artifacts.zip") == [206] * 4
 
 
 async def test_so_many_pieces_that_the_whole_is_cheaper(tmp_path):

@@ -124,7 +124,7 @@ async def slow_server(trouble: Trouble = lambda *_: None, **changes: Any) -> Asy
         await runner.cleanup()
 
 
-POLICY = {"segment_above": MIB, "batch": MIB}
+POLICY: dict[str, Any] = {"segment_above": MIB, "batch": MIB}
 
 
 @pytest.mark.parametrize("connections", [1, 2, 4])

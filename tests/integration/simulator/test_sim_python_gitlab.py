@@ -355,6 +355,9 @@ def delete_artifacts(gl, scene):
 def delete_a_projects_artifacts(gl, scene):
     scene.app.keep_latest = False
     project(gl, scene).artifacts.delete()
+    assert scene.build.archive is not None, "they only expire now"
+    scene.clock.advance(420)
+    project(gl, scene).jobs.get(scene.build.id)
     assert [job.archive for job in scene.app.jobs] == [None] * len(scene.app.jobs)
 
 

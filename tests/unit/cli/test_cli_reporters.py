@@ -13,6 +13,8 @@ from artifact_sync.cli.lines import line
 from artifact_sync.cli.plain import Plain
 from artifact_sync.cli.progress import Bars
 from artifact_sync.core import events
+from artifact_sync.core.after import HookKind
+from artifact_sync.core.inspection import Damage, Fault
 from artifact_sync.core.model import KeepResult
 from artifact_sync.errors import Outcome
 
@@ -37,6 +39,19 @@ EVENTS = (
     events.TransferEnded(transfer_id=1, **JOB, outcome=Outcome.PUBLISHED, size=2048, seconds=2.0),
     events.TransferEnded(transfer_id=2, **JOB, outcome=Outcome.CORRUPT, error="CRC", hint="tell", retry_at=SOON),
     events.Kept(project="group/app", job_id=7, job="package", rule="r", expire_at=SOON, result=KeepResult.KEPT),
+    events.Damaged(**JOB, damages=(Damage(fault=Fault.CONTENT, name="artifacts.zip"),), count=1),
+    events.Mended(**JOB, whole=False),
+    events.Foreign(dest=JOB["dest"], names=("notes.txt",)),
+    events.LatestMoved(link="group/app/latest", dest=JOB["dest"]),
+    events.LatestFailed(link="group/app/latest", dest=JOB["dest"], error="in the way", hint="move it"),
+    events.PublicationPruned(**JOB, size=2048, why="not among last 2"),
+    events.PublicationRestored(**JOB, size=2048),
+    events.PruneRefused(removable=8, publications=10, most=1, hint="look"),
+    events.TrashEmptied(publications=2, freed=2048, early=True),
+    events.HookEnded(
+        **JOB, rule="r", kind=HookKind.WEBHOOK, result="failed", attempt=2, detail="503", hint="look", retry_at=SOON
+    ),
+    events.HooksDropped(rule="r", kind=HookKind.COMMAND, count=2),
     events.Audited(project_id=1, path="group/app", jobs=100, selected=3, missing=1),
     events.Recovered(republished=1, restarted=2, strays_removed=0, missing=0),
     events.Stopping(reason="SIGTERM"),
@@ -49,13 +64,13 @@ def test_every_event_is_here():
 
 
 def test_plain_lines_are_one_a_happening():
-    """Plain output has a dated line for each happening, and none for bytes or for pages without news."""
+    """Plain output has a dated line for each happening, and none for bytes, pages without news, or what goes with a happening."""
     out = io.StringIO()
     with Plain(out) as tell:
         for event in EVENTS:
             tell(event)
     lines = out.getvalue().splitlines()
-    assert len(lines) == len(EVENTS) - 3
+    assert len(lines) == len(EVENTS) - 4
     assert all(text[:4].isdigit() and text[20] == " " for text in lines)
     assert (
         "mirrored  group/app v1.0 package #7: 2.0 KiB in 2 s, 1.0 KiB/s -> group/app/v1.0/package/7" in out.getvalue()
@@ -70,6 +85,7 @@ def test_verbose_tells_more_but_never_bytes():
         "Discovered",
         "TransferStarted",
         "Received",
+        "LatestMoved",
     ]
     assert [type(event).__name__ for event in EVENTS if line(event, verbose=True) is None] == ["Received"]
 
@@ -160,3 +176,17 @@ def test_an_audit_says_what_was_missed():
     seen = events.Audited(project_id=1, path="group/app", jobs=100, selected=3, missing=0, ahead=2)
     assert line(seen) == "audited   group/app: 100 jobs, 3 selected, none missed, 2 new"
     assert line(EVENTS[-3]) == "audited   group/app: 100 jobs, 3 selected, 1 missed, wanted now"
+
+
+def test_retention_in_lines():
+    """What went and why, what came back, what was too much, and why the trash was emptied early."""
+    job = "group/app v1.0 package #7"
+    dest = "group/app/v1.0/package/7"
+    gone = events.PublicationPruned(**JOB, size=2048, why="not among last 2")
+    assert line(gone) == f"pruned    {job}: 2.0 KiB, not among last 2 -> trash (was {dest})"
+    assert line(events.PublicationRestored(**JOB, size=2048)) == f"restored  {job}: 2.0 KiB -> {dest}"
+    refused = events.PruneRefused(removable=8, publications=10, most=1, hint="look")
+    assert line(refused) == "unpruned  8 of 10 publications would go, more than 1 at once (hint: look)"
+    emptied = events.TrashEmptied(publications=2, freed=2048, early=True)
+    early = ", before its time: the disk is below store.min_free"
+    assert line(emptied) == f"emptied   2 publications from the trash, 2.0 KiB free{early}"

@@ -1,15 +1,20 @@
 """What a right configuration means."""
 
 import copy
-from datetime import timedelta
+import re
+from datetime import time, timedelta
 from pathlib import Path
 
 import pydantic
 import pytest
+import yaml
 
 from artifact_sync import config
+from artifact_sync.core.retention import Retain
 from artifact_sync.core.rules import KeepPolicy
+from artifact_sync.core.timetable import Entry, Timetable
 from artifact_sync.core.unpacking import Unpack
+from artifact_sync.errors import ConfigError
 
 MINIMAL = """
 gitlab: {url: "https://gitlab.example.com/"}
@@ -32,15 +37,90 @@ def test_the_least_configuration_has_every_default():
     assert settings.store.min_free == 5 << 30
 
 
-def test_what_is_not_built_has_its_inert_value_whatever_the_announced_default():
-    """Nothing acts on a default whose effect does not exist."""
-    settings = config.loads(MINIMAL.replace("rules:", "poll: {interval: 20s}\nrules:"))
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("null", Timetable()),
+        ("50MiB/s", Timetable(otherwise=50 << 20)),
+        ("[]", Timetable()),
+        (
+            """[{from: "08:00", to: "18:00", limit: 10MiB/s}, {from: "22:30", to: "00:00", limit: 1KiB/s}]""",
+            Timetable(
+                entries=(
+                    Entry(start=time(8), end=time(18), limit=10 << 20),
+                    Entry(start=time(22, 30), end=time(0), limit=1 << 10),
+                )
+            ),
+        ),
+    ],
+    ids=["no limit", "one rate", "an empty timetable", "a timetable"],
+)
+def test_a_bandwidth_is_one_rate_or_a_timetable_and_shown_as_it_was_written(written, meant):
+    """What `config show` prints means the same again."""
+    settings = config.loads(MINIMAL.replace("rules:", f"downloads: {{bandwidth: {written}}}\nrules:"))
 
-    assert settings.downloads.bandwidth is None
-    assert settings.server.listen is None
+    assert settings.downloads.timetable == meant
+    shown = yaml.safe_dump(settings.effective()["downloads"]["bandwidth"], default_flow_style=True).strip("\n. ")
+    again = config.loads(MINIMAL.replace("rules:", f"downloads: {{bandwidth: {shown}}}\nrules:"))
+    assert again.downloads.timetable == meant
+
+
+def test_what_is_mirrored_is_served_on_loopback_unless_that_is_written_off():
+    """An absent key means the usual address; null means no HTTP."""
+    settings = config.loads(MINIMAL)
+    without = config.loads(MINIMAL.replace("rules:", "server: {listen: null}\nrules:"))
+
+    assert settings.effective()["server"]["listen"] == "127.0.0.1:8700"
+    assert "listen" not in settings.server.model_fields_set
+    assert without.server.listen is None
+
+
+def test_a_token_of_readers_opens_all_projects_or_those_that_it_names():
+    """As paths, globs and ids, which are read as those of a rule are."""
+    tokens = "{tokens: [{env: A}, {file: b, projects: [group/app, 'group/libs/**', 42]}]}"
+    settings = config.loads(MINIMAL.replace("rules:", f"server: {tokens}\nrules:"))
+
+    assert [reader.projects for reader in settings.server.tokens] == [None, ("group/app", "group/libs/**", 42)]
+
+
+def test_retention_is_read_and_shown_as_written():
+    """Every key of it, with its defaults where it is absent."""
+    retain = "{last: 5, daily: 7, weekly: 4, monthly: 12, max_age: 90d, quota: 500GiB}"
+    text = MINIMAL.replace("projects: [group/app]", f"projects: [group/app], retain: {retain}")
+    settings = config.loads(text.replace("rules:", "retention: {max_delete: 25%, trash: 0s}\nrules:"))
+
+    (rule,) = settings.compiled_rules
+    assert rule.retain == Retain(last=5, daily=7, weekly=4, monthly=12, max_age=timedelta(days=90), quota=500 << 30)
+    assert (settings.retention.max_delete, settings.retention.trash) == (0.25, timedelta())
     shown = settings.effective()
-    assert shown["retention"] == {"max_delete": None, "trash": None}
-    assert shown["hooks"] == {"timeout": None, "retries": None}
+    assert shown["retention"] == {"max_delete": "25%", "trash": "0s"}
+    assert shown["rules"][0]["retain"] == yaml.safe_load(retain)
+    plain = config.loads(MINIMAL)
+    assert plain.compiled_rules[0].retain == Retain()
+    assert plain.effective()["retention"] == {"max_delete": "10%", "trash": "7d"}
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("retention: {max_delete: 101%}", "retention.max_delete: a share above 100%"),
+        ("retention: {max_delete: 0.1}", "retention.max_delete: "),
+        ("retention: {trash: 7}", "retention.trash: a bare number is no duration"),
+        ("retention: {keep: 7d}", "retention.keep: "),
+    ],
+)
+def test_retention_that_cannot_be_is_refused(written, told):
+    """With the key and what is wrong with it."""
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        config.loads(MINIMAL.replace("rules:", f"{written}\nrules:"))
+
+
+@pytest.mark.parametrize("written", ["last: 0", "daily: -1", "weekly: 1.5", "max_age: 0s", "quota: 5", "hourly: 3"])
+def test_a_retain_that_cannot_be_is_refused(written):
+    """Nothing is kept by nothing: `last: 0` is no way to say for ever, nor never."""
+    text = MINIMAL.replace("projects: [group/app]", f"projects: [group/app], retain: {{{written}}}")
+    with pytest.raises(ConfigError, match=re.escape(f"rules[0].retain.{written.partition(':')[0]}")):
+        config.loads(text)
 
 
 def test_the_effective_configuration_is_in_the_notation_of_the_file():

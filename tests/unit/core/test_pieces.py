@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artifact_sync.core.pieces import MIB, piece_end
+from artifact_sync.core.pieces import MIB, furthest, piece_end
 
 
 @given(total=st.integers(1, 1 << 40), start=st.floats(0, 1, exclude_max=True), connections=st.integers(1, 64))
@@ -18,13 +18,24 @@ def test_a_piece_goes_on_and_never_beyond_the_end(total, start, connections):
 
 
 def test_the_pieces_of_a_gibibyte():
-    """64 requests and a few more for the end, the last pieces the smallest."""
+    """A hundred and some requests, the last pieces the smallest."""
     total, at, sizes = 1 << 30, 0, []
     while at < total:
         end = piece_end(at, total, connections=4)
         sizes.append(end - at)
         at = end
 
-    assert sizes[0] == 16 * MIB
+    assert 7 * MIB < sizes[0] < 8 * MIB
     assert sizes == sorted(sizes, reverse=True)
-    assert len(sizes) < 80
+    assert len(sizes) < 150
+
+
+@given(total=st.integers(1 << 30, 1 << 40), connections=st.integers(2, 7))
+def test_a_kill_costs_little_of_what_lies_behind_the_first_gap(total, connections):
+    """A piece begins as far behind it as it may, and is whole when the process is killed: a thirtieth of the file."""
+    begin = furthest(total, connections=connections)
+    lost = piece_end(begin, total, connections=connections)
+
+    assert lost <= total // 30
+    # Far enough that a connection never waits for another that is as fast: all but one are at work behind the gap.
+    assert begin >= (connections - 1) * (lost - begin)

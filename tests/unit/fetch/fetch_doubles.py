@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import io
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -105,12 +106,28 @@ class ScriptedRemote:
         raise self.job_answer
 
 
+class _Counting(io.FileIO):
+    """Tells the store how much is read."""
+
+    def __init__(self, path: Path, store: DiskStore) -> None:
+        super().__init__(path)
+        self._store = store
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(-1 if size is None else size)
+        self._store.read_back += len(found)
+        return found
+
+
 class DiskPart:
     """A part in a plain file. ``before_append`` and ``after_append`` let a test interfere."""
+
+    in_memory = False
 
     def __init__(self, path: Path, keep: int, store: DiskStore) -> None:
         self.path = path
         self.name = path.name
+        self.watch: Callable[[bytes | memoryview], None] | None = None
         self._store = store
         data = path.read_bytes()[:keep] if path.exists() else b""
         self.size = len(data) if len(data) == keep else 0
@@ -120,6 +137,8 @@ class DiskPart:
         await self._store.before_append(self)
         with self.path.open("ab") as file:
             file.writelines(batch)
+        if self.watch is not None:
+            self.watch(b"".join(batch))
         size = sum(map(len, batch))
         self.size += size
         self._store.appended.append(size)
@@ -134,7 +153,7 @@ class DiskPart:
         return self.size
 
     def reader(self) -> BinaryIO:
-        return self.path.open("rb")
+        return _Counting(self.path, self._store)
 
     async def finish(self) -> tuple[str, int]:
         self._store.log.append("finish")
@@ -154,13 +173,14 @@ class DiskStore:
         self.path = path
         self.free_bytes = 1 << 40
         self.appended: list[int] = []
+        self.read_back = 0
         self.log: list[str] = []
         self.before_append: Callable[[DiskPart], Any] = self._nothing
 
     async def _nothing(self, _part: DiskPart) -> None:
         return None
 
-    async def part(self, name: str, *, keep: int = 0) -> DiskPart:
+    async def part(self, name: str, *, keep: int = 0, expected: int | None = None) -> DiskPart:
         return DiskPart(self.path / name, keep, self)
 
     async def free(self) -> int:

@@ -7,6 +7,7 @@ import random
 import anyio
 import pytest
 
+from artifact_sync.core.archive_end import TAIL
 from artifact_sync.core.model import Item, Job
 from artifact_sync.errors import (
     CredentialRefused,
@@ -103,6 +104,32 @@ async def test_another_entity_starts_over(tmp_path, keep):
     assert (tmp_path / staged.part).read_bytes() == ZIP
     assert staged.etag == '"v2"'
     assert all(record.size == 0 for record in bench.state.records.values())
+
+
+async def test_what_was_unpacked_of_another_entity_is_forgotten(tmp_path):
+    """A member that came whole before the archive changed has other bytes in the same place now; it is proved anew."""
+    old = real_zip({"first": NOISE[:1000], "rest": NOISE}, compression=0)
+    new = real_zip({"first": NOISE[1000:2000], "rest": NOISE}, compression=0)
+    bench = Bench(tmp_path, entity(old, cut=250_000, broken=BROKEN), entity(new, '"v2"'))
+
+    (staged,) = await bench.fetcher.fetch(queued(archive()))
+
+    assert (tmp_path / staged.part).read_bytes() == new
+
+
+async def test_the_members_of_one_attempt_are_not_read_back(tmp_path):
+    """Their CRCs are computed as they come, over a broken connection too; a later attempt reads them all from the part."""
+    bench = Bench(tmp_path, entity(ZIP, cut=250_000, broken=BROKEN), entity(ZIP))
+    await bench.fetcher.fetch(QUEUED)
+    # The end, once, and headers.
+    assert bench.store.read_back < 2 * TAIL
+
+    (tmp_path / "again").mkdir()
+    bench = Bench(tmp_path / "again", *(entity(ZIP, cut=cut, broken=BROKEN) for cut in (9000, 9000)), entity(ZIP))
+    with pytest.raises(Transient):
+        await bench.fetcher.fetch(QUEUED)
+    await bench.fetcher.fetch(QUEUED)
+    assert bench.store.read_back > len(NOISE)
 
 
 @pytest.mark.parametrize(

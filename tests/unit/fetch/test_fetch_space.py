@@ -108,7 +108,7 @@ async def test_what_is_promised_to_a_stream_is_given_back(tmp_path):
     """A claim that ends leaves nothing behind."""
     bench = Bench(tmp_path, min_free=0)
     Disk(bench, 10 * MIB)
-    reserve = DiskReserve(bench.store, min_free=MIB)  # type: ignore[arg-type]  # as much of a store as it needs
+    reserve = DiskReserve(bench.store, min_free=MIB)
     for _ in range(5):
         with await reserve.claim(None) as claim:
             await claim.receive(5 * MIB)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import tracemalloc
 import zipfile
@@ -14,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artifact_sync.core.archive import in_file_order
+from artifact_sync.core.archive_arriving import Arriving
 from artifact_sync.core.archive_end import TAIL, locate
+from artifact_sync.core.crc_blocks import BLOCK
 from artifact_sync.errors import ContentError, Corrupt, NotAnArchive
 from artifact_sync.fetch import inflate
 from artifact_sync.fetch.inflate import ArchiveReport, Stopped, prove
@@ -25,8 +28,64 @@ FILES = {"a.txt": b"alpha" * 100_000, "dir/": b"", "dir/b.bin": bytes(range(256)
 
 
 def proved(data: bytes) -> ArchiveReport:
-    """The verdict on a whole file."""
-    return prove(io.BytesIO(data), len(data), lambda: False)
+    """The verdict on a whole file, which must be the same on one that was followed as it came."""
+    followed = Arriving()
+    for at in range(0, len(data), 1000):
+        followed.update(data[at : at + 1000])
+    try:
+        report = prove(io.BytesIO(data), len(data), lambda: False)
+    except ContentError as error:
+        with pytest.raises(type(error)):
+            prove(io.BytesIO(data), len(data), lambda: False, followed)
+        raise
+    assert prove(io.BytesIO(data), len(data), lambda: False, followed) == report
+    return report
+
+
+class Counted(io.BytesIO):
+    """Tells how much was read of it."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self.taken += len(found)
+        return found
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_what_was_unpacked_as_it_came_is_not_read_again(compression):
+    """Of an archive that was followed to its end only headers and the directory are read; of a part of it, the rest."""
+    noise = random.Random(3).randbytes(400_000)
+    data = real_zip({"a": noise, "b": noise[::-1]}, compression=compression)
+    whole, half = Arriving(), Arriving()
+    whole.update(data)
+    half.update(data[: len(data) // 3 * 2])
+    taken = []
+    for followed in (whole, half, None):
+        file = Counted(data)
+        assert prove(file, len(data), lambda: False, followed) == ArchiveReport(members=2, untested=0)
+        taken.append(file.taken - min(TAIL, len(data)))
+
+    assert taken[0] < 1000
+    assert 400_000 < taken[1] < 402_000
+    assert taken[2] > 800_000
+
+
+def test_of_a_stored_member_without_a_length_the_edges_are_read_again():
+    """Its whole blocks are known by their CRCs; a byte that changed in one of them or at an edge is found all the same."""
+    noise = random.Random(3).randbytes(4 * BLOCK)
+    data = real_zip({"a": noise, "b": noise[::-1]}, compression=zipfile.ZIP_STORED, descriptors=True)
+    followed = Arriving()
+    followed.update(data)
+    file = Counted(data)
+    assert prove(file, len(data), lambda: False, followed) == ArchiveReport(members=2, untested=0)
+    assert file.taken - TAIL < 2 * BLOCK + 1000
+    for at in (100, BLOCK, 3 * BLOCK - 1, 4 * BLOCK + 5, 6 * BLOCK):
+        changed = bytearray(data)
+        changed[at] ^= 0x10
+        with pytest.raises(Corrupt, match="has CRC"):
+            proved(bytes(changed))
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

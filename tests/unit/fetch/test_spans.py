@@ -69,3 +69,26 @@ def test_when_one_connection_is_the_bottleneck(rate, waiting, total, found):
         answers.append(watch.found(now, rate // 100, 0.01 * waiting, received))
 
     assert any(answers) is found
+
+
+@pytest.mark.parametrize(
+    ("held", "limit", "found"),
+    [
+        (0.0, 100 * MIB, True),
+        (0.03, 100 * MIB, True),
+        (0.1, 100 * MIB, False),
+        (0.0, 15 * MIB, False),
+    ],
+    ids=["a limit that is far away", "one that is hardly felt", "one that others use up", "one that is almost reached"],
+)
+def test_where_the_limit_of_all_is_the_bottleneck_no_connection_is_worth_anything(held, limit, found):
+    """Neither while it holds this connection back, nor where this one has most of it."""
+    watch, now, received, answers = Bottleneck(total=1 << 30), 100.0, 0, []
+    for step in range(100):
+        now += 0.01
+        received += 10 * MIB // 100
+        # What was held back before the window began is no part of it.
+        so_far = 50 + step * 0.01 * held
+        answers.append(watch.found(now, 10 * MIB // 100, 0.008, received, held=so_far, limit=limit))
+
+    assert any(answers) is found

@@ -8,7 +8,7 @@ import threading
 import anyio
 import pytest
 
-from artifact_sync.errors import StoreDamaged
+from artifact_sync.errors import Corrupt, StoreDamaged
 from artifact_sync.fetch.verify import verify_archive
 from tests.zips import craft, real_zip, text
 
@@ -37,6 +37,8 @@ class MemoryPart:
     """As much of a part as verification needs."""
 
     name = "1-0.part"
+    in_memory = False
+    watch = None
 
     def __init__(self, file: io.BytesIO) -> None:
         self.file = file
@@ -89,3 +91,45 @@ async def test_a_part_that_cannot_be_read_back_is_a_damaged_store():
 
     with pytest.raises(StoreDamaged, match=r"reading 1-0.part back .* failed: Input/output error"):
         await verify_archive(MemoryPart(Broken(b"x")), limiter=anyio.CapacityLimiter(1))  # type: ignore[arg-type]  # as much of a Part as is used
+
+
+class HeldPart(MemoryPart):
+    """A part that has no file yet."""
+
+    in_memory = True
+
+    def reader(self) -> io.BytesIO:
+        return io.BytesIO(self.file.getvalue())
+
+
+async def test_a_small_archive_in_memory_is_proved_without_a_thread():
+    """All threads are taken; it is proved all the same, and refused as any other where a byte of it is wrong."""
+    data = real_zip({"a.txt": b"content" * 1000, "b/c.txt": b""})
+    wrong = real_zip({"a.txt": b"content"}, compression=0).replace(b"content", b"contEnt", 1)
+    taken = anyio.CapacityLimiter(1)
+    taken.acquire_on_behalf_of_nowait("somebody else")
+    # Whoever proves it may be interrupted for longer than is waited for, but not again and again.
+    for _ in range(50):
+        with anyio.move_on_after(0.2):
+            report = await verify_archive(HeldPart(io.BytesIO(data)), limiter=taken)  # type: ignore[arg-type]  # as much of a Part as is used
+            with pytest.raises(Corrupt, match="CRC") as caught:
+                await verify_archive(HeldPart(io.BytesIO(wrong)), limiter=taken)  # type: ignore[arg-type]  # as much of a Part as is used
+            break
+    else:
+        pytest.fail("it was left to a thread each time")
+    assert (report.members, report.untested) == (2, 0)
+    assert caught.value.hint
+
+
+async def test_a_small_archive_that_takes_long_is_left_to_a_thread():
+    """What unpacks to a thousand times its size does not hold up the event loop; it is proved as well."""
+    data = real_zip({"zeros": bytes(24 << 20)})
+    assert len(data) < 32 << 10
+    limiter = anyio.CapacityLimiter(1)
+    limiter.acquire_on_behalf_of_nowait("somebody else")
+    with anyio.move_on_after(0.3) as waiting:
+        await verify_archive(HeldPart(io.BytesIO(data)), limiter=limiter)  # type: ignore[arg-type]  # as much of a Part as is used
+    assert waiting.cancelled_caught
+    limiter.release_on_behalf_of("somebody else")
+    report = await verify_archive(HeldPart(io.BytesIO(data)), limiter=limiter)  # type: ignore[arg-type]  # as much of a Part as is used
+    assert (report.members, report.untested) == (1, 0)

@@ -30,6 +30,7 @@ def damage(path: Path, statement: str) -> None:
     "change",
     [
         "state = 'wantfd'",
+        "dest = 'somewhere/else'",
         "outcome = 'never heard of'",
         "transfer = '{'",
         "transfer = '{}'",
@@ -48,7 +49,7 @@ async def test_a_value_that_cannot_be_is_a_damaged_state(tmp_path, change):
         damage(path, f"UPDATE transfer SET {change}")
         with pytest.raises(StateError) as caught:
             await state.find(1, 7)
-        assert "Move the file aside" in caught.value.hint
+        assert "artifact-sync rebuild-state" in caught.value.hint
         assert (await state.progress(1)) is not None
 
 

@@ -14,9 +14,11 @@ from typing import Any
 
 import msgspec
 
+from artifact_sync.core.newest import Link, Linkable
 from artifact_sync.errors import ArtifactSyncError
 from artifact_sync.ports import Publication
 from artifact_sync.store.disk import Syncer
+from artifact_sync.store.latest import Pointer
 from artifact_sync.store.layout import laid_out
 from artifact_sync.store.publish import Publisher
 
@@ -37,25 +39,33 @@ CALLS = [
     "open",
     "pread",
     "read",
+    "readlink",
     "rename",
     "rmdir",
     "scandir",
     "stat",
+    "symlink",
     "unlink",
     "write",
 ]
-NAMED = {"link", "mkdir", "open", "rename", "rmdir", "unlink"}
+NAMED = {"link", "mkdir", "open", "rename", "rmdir", "symlink", "unlink"}
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do. ``how`` is kill, an errno's name, or trace; ``links`` is false for a filesystem without them."""
+    """What to do. ``how`` is kill, an errno's name, or trace; ``links`` is false for a filesystem without them.
+
+    With ``latest`` what is published already is pointed at, and nothing is published.
+    """
 
     store: str
     publication: Publication
+    #: Others that are published in the same batch.
+    beside: tuple[Publication, ...] = ()
     at: int = 0
     how: str = "trace"
     sticky: bool = False
     links: bool = True
+    latest: Link | None = None
 
 
 class Fault:
@@ -116,6 +126,13 @@ def _path(fd: int | None) -> str:
 _readlink = os.readlink
 
 
+def _publish(publisher: Publisher, order: Order) -> None:
+    """Raise the first failure of all."""
+    for result in publisher.publish_all([order.publication, *order.beside]):
+        if isinstance(result, Exception):
+            raise result
+
+
 def serve_one(order: Order) -> dict[str, Any]:
     """Publish once; what came of it."""
     with laid_out(Path(order.store), Syncer()) as layout:
@@ -124,7 +141,11 @@ def serve_one(order: Order) -> dict[str, Any]:
         for name in CALLS:
             fault.wrap(name)
         try:
-            publisher.publish(order.publication)
+            if order.latest is None:
+                _publish(publisher, order)
+            else:
+                transfer = order.publication.transfer
+                Pointer(layout=layout, sync=Syncer()).point(order.latest, Linkable(transfer.dest, transfer.job))
         except ArtifactSyncError as error:
             result = type(error).__name__
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is reported

@@ -268,3 +268,68 @@ async def test_what_is_added_is_durable_in_order(child, tmp_path):
     for shown in (sums, named):
         written = trace[shown].split()[1]
         assert trace.index(f"write {written}") < trace.index(f"fsync {written}") < shown
+
+
+@dataclass
+class Batch:
+    """Publications of one store that are published at once, each with what it is judged by."""
+
+    template: Path
+    scenes: list[Scene]
+
+    async def recover(self, path: Path) -> None:
+        """What the next start does with each of them."""
+        async with LocalStore.open(path) as store:
+            await store.sync()
+            for scene in self.scenes:
+                wanted = scene.wanted
+                assert await store.has(wanted.transfer.dest, wanted.files) or await store.staged(wanted.files)
+                await store.publish(wanted)
+                assert await store.has(wanted.transfer.dest, scene.expected)
+            assert await store.sweep(lambda _: False) == 0
+
+
+async def batch(path: Path) -> Batch:
+    """Two new neighbours, one of which shares bytes with the third, to which something is added."""
+    dests = {1: "a/b/1", 2: "a/b/2", 3: "a/3"}
+    async with LocalStore.open(path) as store:
+        earlier = await publication(store, {"artifacts.zip": b"old"}, of=transfer(3, dest=dests[3]))
+        await store.publish(earlier)
+        one = await publication(store, {"artifacts.zip": b"one"}, of=transfer(1, dest=dests[1]))
+        two = await publication(store, {"artifacts.zip": b"same"}, of=transfer(2, dest=dests[2]))
+        more = transfer(3, dest=dests[3], names=("job.log",))
+        three = await publication(store, {"job.log": b"same"}, of=more)
+    files = [list(one.files), list(two.files), [*earlier.files, *three.files]]
+    return Batch(path, [Scene(path, wanted, each) for wanted, each in zip([one, two, three], files, strict=True)])
+
+
+def look_at_all(store: Path, scenes: list[Scene]) -> None:
+    """Each is whole where it is visible."""
+    for scene in scenes:
+        dest = store / "tree" / scene.wanted.transfer.dest
+        if dest.exists():
+            named = manifest.parse((dest / ".artifact-sync.json").read_bytes(), where="")
+            good = {file.name: file.sha256 for file in scene.expected}
+            assert {file.name: file.sha256 for file in named.files}.items() <= good.items()
+            for file in named.files:
+                assert hashlib.sha256((dest / file.name).read_bytes()).hexdigest() == file.sha256
+
+
+@pytest.mark.parametrize("how", ["kill", "EIO"])
+async def test_a_batch_that_is_stopped_at_any_call_leaves_each_whole_or_absent(child, tmp_path, how):
+    """Whatever was synced for several at once, the next start completes all of them without a new download."""
+    found = await batch(tmp_path / "template")
+    (first, *others) = (scene.wanted for scene in found.scenes)
+    seen: Counter[str] = Counter()
+    for call in range(1, MOST_CALLS):
+        at = Scene(found.template, first, []).fresh_copy(tmp_path / "s")
+        answer = child.publish(at, first, beside=others, at=call, how=how)
+        assert answer["result"] in TYPED | {"killed"}, (call, answer["result"])
+        look_at_all(at, found.scenes)
+        await found.recover(at)
+        look_at_all(at, found.scenes)
+        seen[answer["result"]] += 1
+        if answer.get("calls", MOST_CALLS) < call:
+            break
+    assert seen["killed" if how == "kill" else "StoreDamaged"] >= 60
+    assert answer["result"] == "done"

@@ -53,3 +53,19 @@ async def test_what_was_never_written_is_not_adopted(tmp_path):
         await part.append(DATA[:1000])
         with pytest.raises(StoreDamaged, match="ends at 1000"):
             await part.adopt(2000)
+
+
+async def test_whoever_watches_sees_each_byte_of_the_prefix_once(tmp_path):
+    """What is appended and what is adopted is shown in the order of the file; what is only placed is not."""
+    async with LocalStore.open(tmp_path / "store", min_free=0) as store:
+        part = await store.part("1-0.part")
+        seen = bytearray()
+        part.watch = seen.extend
+        await part.place(1_000_000, DATA[1_000_000:2_000_000])
+        assert not seen
+        await part.append(DATA[:400_000], DATA[400_000:1_000_000])
+        await part.adopt(1_500_000)
+        await part.adopt(2_000_000)
+        await part.append(DATA[2_000_000:])
+
+        assert seen == DATA

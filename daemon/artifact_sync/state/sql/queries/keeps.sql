@@ -16,7 +16,7 @@ WHERE settled = 0 AND due_at <= :now AND NOT always
     AND NOT EXISTS (
         SELECT 1 FROM transfer
         WHERE transfer.project_id = keep_due.project_id AND transfer.job_id = keep_due.job_id
-            AND transfer.state <> 'published'
+            AND transfer.state NOT IN ('published', 'pruning', 'pruned')
     );
 
 -- name: due
@@ -39,7 +39,7 @@ WHERE settled = 0 AND (
     OR EXISTS (
         SELECT 1 FROM transfer
         WHERE transfer.project_id = keep_due.project_id AND transfer.job_id = keep_due.job_id
-            AND transfer.state <> 'published'
+            AND transfer.state NOT IN ('published', 'pruning', 'pruned')
     )
 );
 
@@ -49,7 +49,7 @@ WHERE project_id = :project_id AND job_id = :job_id AND rule = :rule;
 
 -- name: download_first
 UPDATE transfer SET due = min(due, :first)
-WHERE project_id = :project_id AND state NOT IN ('published', 'failed') AND job_id IN (
+WHERE project_id = :project_id AND state IN ('wanted', 'downloading', 'staged') AND job_id IN (
     SELECT job_id FROM keep_due
     WHERE project_id = :project_id AND settled = 0 AND due_at <= :due_by AND ref = coalesce(:ref, ref)
 );

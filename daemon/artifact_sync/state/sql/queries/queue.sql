@@ -27,7 +27,7 @@ SELECT state FROM transfer WHERE id = :id;
 UPDATE transfer SET state = 'staged', staged_files = :files WHERE id = :id;
 
 -- name: files_of
-SELECT staged_files, published_files FROM transfer WHERE id = :id;
+SELECT staged_files, published_files, gained, lost, transfer FROM transfer WHERE id = :id;
 
 -- name: publish
 UPDATE transfer SET

@@ -5,11 +5,16 @@ ORDER BY dest = :dest DESC
 LIMIT 1;
 
 -- name: is_taken
-SELECT 1 FROM transfer WHERE dest_folded = :dest_folded;
+SELECT transfer FROM transfer WHERE dest_folded = :dest_folded;
 
 -- name: insert
-INSERT INTO transfer (project_id, job_id, dest, dest_folded, transfer, deadline, due, priority, backfill, state)
-VALUES (:project_id, :job_id, :dest, :dest_folded, :transfer, :deadline, :due, :priority, :backfill, 'wanted')
+INSERT INTO transfer (
+    project_id, job_id, pipeline_id, ref, dest, dest_folded, transfer, ended_at, deadline, due, priority, backfill, state
+)
+VALUES (
+    :project_id, :job_id, :pipeline_id, :ref, :dest, :dest_folded, :transfer, :ended_at, :deadline, :due, :priority,
+    :backfill, 'wanted'
+)
 RETURNING *;
 
 -- name: take_up_rules
@@ -36,7 +41,7 @@ SELECT * FROM transfer WHERE state = 'published' AND id > :after ORDER BY id LIM
 
 -- name: open_of_job
 SELECT id, transfer FROM transfer
-WHERE project_id = :project_id AND job_id = :job_id AND state NOT IN ('published', 'failed');
+WHERE project_id = :project_id AND job_id = :job_id AND state IN ('wanted', 'downloading', 'staged');
 
 -- name: set_deadline
 UPDATE transfer SET transfer = :transfer, deadline = :deadline,
@@ -51,7 +56,7 @@ SELECT coalesce(sum(size), 0) FROM transfer WHERE state = 'published';
 
 -- name: at_risk
 SELECT * FROM transfer INDEXED BY transfer_open
-WHERE state NOT IN ('published', 'failed') AND deadline IS NOT NULL
+WHERE state IN ('wanted', 'downloading', 'staged') AND deadline IS NOT NULL
 ORDER BY deadline, id LIMIT :limit;
 
 -- name: failures
