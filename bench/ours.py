@@ -11,7 +11,7 @@ from bench.processes import installed
 from artifact_sync import config
 from artifact_sync.errors import ConfigError
 
-__all__ = ["accepts_segments", "sync"]
+__all__ = ["accepts_segments", "sync", "verify"]
 
 
 def sync(
@@ -26,10 +26,20 @@ def sync(
 
     ``files`` are patterns to fetch instead of whole archives.
     """
+    configuration = _configured(gitlab, here, _configuration(gitlab, files, concurrency, segments))
+    return [installed(), "sync", "--strict", "--config", configuration]
+
+
+def verify(gitlab: dict[str, str], here: Path) -> list[str]:
+    """The command that reads every published file of a folder's store, whose state lies beside it."""
+    return [installed(), "verify", "--config", _configured(gitlab, here, _configuration(gitlab, (), None, None))]
+
+
+def _configured(gitlab: dict[str, str], here: Path, text: str) -> str:
     (here / "token").write_text(gitlab["token"])
     configuration = here / "artifact-sync.yaml"
-    configuration.write_text(_configuration(gitlab, files, concurrency, segments))
-    return [installed(), "sync", "--strict", "--config", str(configuration)]
+    configuration.write_text(text)
+    return str(configuration)
 
 
 def accepts_segments(segments: int) -> bool:

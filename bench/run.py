@@ -20,6 +20,7 @@ from bench.ours import sync
 from bench.politeness import requests
 from bench.processes import Run, folder, measure, simulator
 from bench.side_by_side import CASES, side_by_side
+from bench.stock import Stock, stock
 
 from artifact_sync import __version__
 
@@ -34,11 +35,14 @@ def main() -> None:
     parser.add_argument("--size", default="512MiB", help="of the one big archive")
     parser.add_argument("--listed", type=int, nargs="+", default=[20_000], help="jobs to list, for a row each")
     parser.add_argument("--rounds", type=int, default=3, help="of each measurement; the median counts")
-    parser.add_argument("--only", choices=("sync", "peers", "politeness"), help="measure this, and write nothing")
+    parser.add_argument(
+        "--only", choices=("sync", "peers", "politeness", "stock"), help="measure this, and write nothing"
+    )
     parser.add_argument("--peer-size", default="1GiB", help="of the one archive that is compared with other tools")
     parser.add_argument("--peer-archives", type=int, default=5000, help="small archives that are compared")
     parser.add_argument("--pairs", type=int, default=5, help="of runs, ours and theirs; the median counts")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=[], help="of --only peers; default: all")
+    parser.add_argument("--publications", type=int, default=10_000, help="of the store that is proved")
     options = parser.parse_args()
     # Servers and measured processes end, and their folders go, as they do for Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -54,6 +58,8 @@ def main() -> None:
         sections.append(side_by_side(size=size, archives=archives, rounds=options.pairs, only=options.cases))
     if options.only in {None, "politeness"}:
         sections.append(requests())
+    if options.only in {None, "stock"}:
+        sections.append(stock(Stock(publications=options.publications, rounds=options.pairs)))
     text = "\n".join(sections)
     if options.only is None:
         RESULTS.write_text(text)
