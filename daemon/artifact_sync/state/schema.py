@@ -6,7 +6,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from artifact_sync.errors import NoSpace, StateError
@@ -59,14 +59,16 @@ def connect(path: Path, steps: Sequence[Migration] | None = None) -> sqlite3.Con
 
 
 def _make_private(path: Path) -> None:
-    """SQLite gives its other files the mode of this one."""
+    """SQLite gives its other files the mode of this one.
+
+    A file that is there is not opened: closing it would let go of all locks that another connection of this process has on
+    it (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        if os.fstat(fd).st_mode & 0o077:
-            os.fchmod(fd, 0o600)
-    finally:
-        os.close(fd)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
 
 
 def _require_room(path: Path) -> None:
