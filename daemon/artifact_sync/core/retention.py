@@ -39,6 +39,11 @@ class Retain:
         """Whether it lets go of anything by number or age."""
         return any(value is not None for value in (self.last, self.daily, self.weekly, self.monthly, self.max_age))
 
+    @property
+    def endless(self) -> bool:
+        """Whether it never lets go of anything."""
+        return not self.limited and self.quota is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
@@ -95,6 +100,8 @@ class RetentionPlan:
     """What stays and what goes."""
 
     groups: tuple[Group, ...]
+    #: Publications that are in no group, because their rules let nothing go.
+    others: int = 0
 
     @property
     def verdicts(self) -> Iterator[Verdict]:
@@ -104,7 +111,7 @@ class RetentionPlan:
     @property
     def count(self) -> int:
         """How many publications there are."""
-        return sum(len(group.verdicts) for group in self.groups)
+        return self.others + sum(len(group.verdicts) for group in self.groups)
 
     @property
     def removed(self) -> tuple[Verdict, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -22,19 +23,31 @@ Linked = Callable[[], Awaitable[frozenset[str]]]
 
 
 async def plan_of(
-    state: State, rules: Sequence[Rule], *, now: datetime, linked: Linked, orphans: bool = False
+    state: State, rules: Sequence[Rule], *, now: datetime, linked: Linked, orphans: bool = False, whole: bool = True
 ) -> RetentionPlan:
     """The plan at this moment. Reads the state and, where something would go, the links in the tree; changes nothing.
 
-    Holds about a kilobyte of each publication. Raises StateError, StoreError.
+    Holds about a kilobyte of each publication; unless it is to be the ``whole`` plan, only of those that some rule may let go,
+    and of orphans. Raises StateError, StoreError.
     """
-    publications = await _held(state, rules)
     retains = {rule.name: rule.retain for rule in rules}
-    planned = partial(plan_retention, publications, retains, now=now, orphans=orphans)
+    publications: list[Held] = []
+    others = 0
+    async for one in _held(state, rules):
+        # One rule that keeps it for ever is enough; to a quota of another one it counts all the same.
+        if whole or not one.rules or not all(retains[rule].endless for rule in one.rules):
+            publications.append(one)
+        else:
+            others += 1
+
+    def planned(latest: frozenset[str] = frozenset()) -> RetentionPlan:
+        plan = plan_retention(publications, retains, now=now, orphans=orphans, latest=latest)
+        return replace(plan, others=others)
+
     plan = await _aside(planned, len(publications))
     # Looking for links means looking into every directory: not for nothing.
     if plan.removed and (latest := await linked()):
-        plan = await _aside(partial(planned, latest=latest), len(publications))
+        plan = await _aside(partial(planned, latest), len(publications))
     return plan
 
 
@@ -53,10 +66,9 @@ async def _aside(planned: Callable[[], RetentionPlan], count: int) -> RetentionP
     return planned() if count < _MANY else await to_thread.run_sync(planned)
 
 
-async def _held(state: State, rules: Sequence[Rule]) -> list[Held]:
+async def _held(state: State, rules: Sequence[Rule]) -> AsyncIterator[Held]:
     pins = {(pinned.project_id, pinned.job_id) for pinned in await state.pins()}
     paths: dict[int, str | None] = {}
-    found: list[Held] = []
     async for queued in state.published():
         transfer = queued.transfer
         project_id = transfer.project_id
@@ -64,15 +76,12 @@ async def _held(state: State, rules: Sequence[Rule]) -> list[Held]:
             progress = await state.progress(project_id)
             paths[project_id] = progress.path if progress is not None else None
         if queued.published_at is not None:
-            found.append(
-                held(
-                    transfer,
-                    rules,
-                    number=queued.id,
-                    size=queued.size,
-                    published_at=queued.published_at,
-                    path=paths[project_id],
-                    pinned=(project_id, transfer.job.id) in pins,
-                )
+            yield held(
+                transfer,
+                rules,
+                number=queued.id,
+                size=queued.size,
+                published_at=queued.published_at,
+                path=paths[project_id],
+                pinned=(project_id, transfer.job.id) in pins,
             )
-    return found

@@ -138,7 +138,12 @@ class Janitor:
 
     async def _plan(self, order: PruneOrder) -> RetentionPlan:
         return await plan_of(
-            self._state, self._rules, now=self._clock.now(), linked=self._store.linked, orphans=order.orphans
+            self._state,
+            self._rules,
+            now=self._clock.now(),
+            linked=self._store.linked,
+            orphans=order.orphans,
+            whole=False,
         )
 
     async def _finish(self, account: _Account) -> None:

@@ -20,6 +20,7 @@ from artifact_sync.core.newest import Link, Linkable
 from artifact_sync.errors import Corrupt, Obstructed, StoreError
 from artifact_sync.store.disk import Syncer, disk_errors
 from artifact_sync.store.layout import Layout
+from artifact_sync.store.links import named
 from artifact_sync.store.manifest import parse_job
 from artifact_sync.store.paths import MANIFEST, components, directory, is_there
 from artifact_sync.store.reading import read_file
@@ -100,18 +101,7 @@ def _target(above: Sequence[str], last: str, *, at: int) -> str | None:
             hint="Where publications lie there, change publish.latest or publish.path, or they meet again; "
             "remove what artifact-sync did not put there.",
         )
-    named = os.readlink(last, dir_fd=at)
-    if named.startswith("/"):
-        return None
-    parts = list(above)
-    for part in named.split("/"):
-        if part != "..":
-            parts.append(part)
-        elif parts:
-            parts.pop()
-        else:
-            return None
-    return "/".join(parts)
+    return named(os.readlink(last, dir_fd=at), above)
 
 
 def _stands(tree: int, dest: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from artifact_sync.store.paths import MANIFEST, directory, entries, is_there
 
-__all__ = ["linked"]
+__all__ = ["linked", "named"]
 
 #: Folders of a publication's own files.
 _OWN = frozenset({"content", "files", "reports"})
@@ -28,7 +28,7 @@ def _targets(tree: int, below: tuple[str, ...]) -> Iterator[str]:
                 try:
                     mode = os.stat(name, dir_fd=at, follow_symlinks=False).st_mode
                     if stat.S_ISLNK(mode):
-                        yield _within(below, os.readlink(name, dir_fd=at))
+                        yield named(os.readlink(name, dir_fd=at), below) or ""
                     elif stat.S_ISDIR(mode) and name not in own:
                         yield from _targets(tree, (*below, name))
                 except FileNotFoundError:
@@ -38,15 +38,15 @@ def _targets(tree: int, below: tuple[str, ...]) -> Iterator[str]:
         return
 
 
-def _within(folder: tuple[str, ...], target: str) -> str:
-    """The path from the tree's root; empty for one that leads out of it."""
+def named(target: str, folder: Sequence[str]) -> str | None:
+    """What a link in that folder of the tree names, from the tree's root; None for a link that leads out of it."""
     if target.startswith("/"):
-        return ""
+        return None
     path = list(folder)
     for part in target.split("/"):
         if part == "..":
             if not path:
-                return ""
+                return None
             path.pop()
         elif part not in {"", "."}:
             path.append(part)

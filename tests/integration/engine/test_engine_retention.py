@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -23,6 +24,7 @@ from artifact_sync.core.paths import Template
 from artifact_sync.core.retention import Retain
 from artifact_sync.core.rules import Keep, KeepPolicy, Publish, Rule
 from artifact_sync.engine.audit import audit
+from artifact_sync.engine.holdings import plan_of
 from artifact_sync.engine.means import Means
 from artifact_sync.engine.pruning import moment_of, trash_name
 from artifact_sync.ports import PinnedJob, PruneOrder, PruneReport, TransferState
@@ -161,6 +163,30 @@ async def test_nothing_goes_unasked_where_nothing_may(world, app, tmp_path):
         await daemon.sync()
         assert len(daemon.mirrored) == 2
         assert len(daemon.of(PruneRefused)) == 1
+
+
+async def test_what_never_goes_is_counted_and_not_held(world, app, tmp_path):
+    """The daemon's own look holds only what some rule may let go; what it removes is the same as in the whole plan."""
+    jobs = nightly(world, app, 4, "build", "docs")
+    rules = [keeping(path="{job_id}"), keeping(name="few", jobs=["docs"], path="few/{job_id}", last=1)]
+    async with rig(world, tmp_path, *rules, policy=replace(FREE, max_delete=0.0)) as daemon:
+        await daemon.sync()
+        look = partial(plan_of, daemon.state, daemon.rules, now=daemon.clock.now(), linked=daemon.store.linked)
+        whole, own = await look(), await look(whole=False)
+    assert whole.count == own.count == len(jobs) + 4
+    assert {verdict.held.rules for verdict in own.verdicts} == {("few",)}
+    assert own.removed == whole.removed
+    assert len(own.removed) == 3
+
+
+async def test_one_rule_that_lets_go_is_enough_to_be_held(world, app, tmp_path):
+    """A publication of two rules, where one keeps everything, is held, and stays."""
+    nightly(world, app, 2)
+    rules = [keeping(path="{job_id}"), keeping(name="few", path="{job_id}", last=1)]
+    async with rig(world, tmp_path, *rules, policy=FREE) as daemon:
+        await daemon.sync()
+        own = await plan_of(daemon.state, daemon.rules, now=daemon.clock.now(), linked=daemon.store.linked, whole=False)
+    assert (own.others, own.count, own.removed) == (0, 2, ())
 
 
 async def test_pins_and_links_hold(world, app, tmp_path):

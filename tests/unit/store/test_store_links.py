@@ -129,7 +129,6 @@ def test_any_order_of_arrival_ends_at_the_newest(tmp_path_factory, arrivals, end
         "/etc",
         "../../../..",
         "../../../group/app/2",
-        "2/",
         ".",
         "../app",
         "half",
@@ -149,6 +148,18 @@ async def test_a_link_that_leads_to_no_publication_is_repaired(tmp_path, target)
         link.symlink_to(target)
         assert await store.links.point(LINK, older)
     assert link.readlink() == Path("1")
+
+
+@pytest.mark.parametrize("target", ["2/", "./2", "../app/2"])
+async def test_a_link_may_be_written_in_other_ways(tmp_path, target):
+    """What somebody made by hand points at the same publication, and does not move back from it."""
+    link = tmp_path / "mirror/tree" / LINK.path
+    async with LocalStore.open(tmp_path / "mirror") as store:
+        older, newer = await published(store, 1, ended=9 * HOUR), await published(store, 2)
+        link.symlink_to(target)
+        assert not await store.links.point(LINK, older)
+        assert await store.links.pointed([LINK.path]) == {LINK.path: newer.dest}
+        assert await store.linked() == {newer.dest}
 
 
 async def test_a_link_to_what_a_newer_program_published_stays(tmp_path):
