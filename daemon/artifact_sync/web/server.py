@@ -19,11 +19,13 @@ from artifact_sync.web.connections import Gate, GuardedHandler, Limits
 from artifact_sync.web.context import REPLICA, Replica, replica_of
 from artifact_sync.web.finding import GRANT
 
-__all__ = ["serve"]
+__all__ = ["Part", "serve"]
 
 log = structlog.get_logger()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+#: A subject beside the replica: it adds its routes, and what they need, to the application.
+Part = Callable[[web.Application], None]
 #: Bytes of a request line and of a header: GitLab's cursors and signed parameters are long.
 _LINE = 16 << 10
 #: Seconds for what is under way when the daemon stops.
@@ -33,13 +35,13 @@ _BEGUN = web.RequestKey("begun", bool)
 
 @asynccontextmanager
 async def serve(
-    replica: Replica, *, host: str, port: int, limits: Limits | None = None
+    replica: Replica, *, host: str, port: int, limits: Limits | None = None, parts: Iterable[Part] = ()
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve until left; the address and the port that were taken (0: a free one). Raises OSError where it is not free."""
     limits = limits or Limits()
     gate = Gate(limits)
     runner = web.AppRunner(
-        _application(replica, limits), access_log=None, handler_cancellation=True, shutdown_timeout=_LAST
+        _application(replica, limits, parts), access_log=None, handler_cancellation=True, shutdown_timeout=_LAST
     )
     await runner.setup()
     server, loop = runner.server, asyncio.get_running_loop()
@@ -70,14 +72,16 @@ async def serve(
             await runner.cleanup()
 
 
-def _application(replica: Replica, limits: Limits) -> web.Application:
-    """One application of route tables; metrics, webhooks and pages are further tables beside these."""
+def _application(replica: Replica, limits: Limits, parts: Iterable[Part]) -> web.Application:
+    """One application of route tables."""
     application = web.Application(
         middlewares=[_answered, _bounded(limits), _admitted], client_max_size=limits.largest_body
     )
     application[REPLICA] = replica
     application.on_response_prepare.append(_begun)
     application.add_routes(_routes())
+    for part in parts:
+        part(application)
     return application
 
 
