@@ -12,6 +12,7 @@ from artifact_sync.cli.job import command
 from artifact_sync.gitlab import Client
 from artifact_sync.gitlab.operator import Operator as GitlabOperator
 from artifact_sync.ports import Operator, Remote
+from tests.integration.web.test_replica_parity import REQUESTS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -67,6 +68,14 @@ def test_a_row_names_a_test(row):
     path, _, function = named.partition("::")
     tree = ast.parse((ROOT / path).read_text())
     assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_every_read_of_what_is_mirrored_is_compared_with_gitlab():
+    """The replica's column names requests of the suite that compares; only what asks for no mirrored job is left out."""
+    served = {row["call"]: quoted(row["replica"]) for row in ROWS}
+    assert set(REQUESTS) >= {name for names in served.values() for name in names}
+    left_out = {call for call, names in served.items() if not names and "`GET " in call}
+    assert {quoted(call)[0].rpartition("/")[2] for call in left_out} == {"job", "allowed_agents", "trigger_jobs"}
 
 
 def test_every_operation_is_in_the_table():
