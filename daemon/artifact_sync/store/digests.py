@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
@@ -17,6 +18,9 @@ __all__ = ["Digests"]
 _BLOCK = 4 << 20
 #: After so many bytes their pages are given back.
 _STRETCH = 64 << 20
+#: preadv2(2): what is not in memory is not waited for (EAGAIN); some filesystems cannot tell (EOPNOTSUPP).
+_AT_ONCE: int = getattr(os, "RWF_NOWAIT", 0)
+_NOT_AT_ONCE = frozenset({errno.EAGAIN, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 #: Inodes with several names whose hash is remembered: some 50 MB. More are hashed again.
 _REMEMBERED = 200_000
 
@@ -64,15 +68,26 @@ class Digests:
         buffer = self._buffer(size)
         if size > len(buffer):
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        # What lay in memory already is somebody else's, who may want it again.
+        ours = not _AT_ONCE
         read = kept = 0
-        while read < size and (count := os.preadv(fd, [buffer], read)):
+        while read < size:
+            try:
+                count = os.preadv(fd, [buffer], read, _AT_ONCE)
+            except OSError as error:
+                if error.errno not in _NOT_AT_ONCE:
+                    raise
+                ours, count = True, os.preadv(fd, [buffer], read)
+            if not count:
+                break
             running.update(buffer[:count])
             read += count
             self._pulse(count)
-            if read - kept >= _STRETCH:
+            if ours and read - kept >= _STRETCH:
                 os.posix_fadvise(fd, kept, read - kept, os.POSIX_FADV_DONTNEED)
                 kept = read
-        os.posix_fadvise(fd, kept, 0, os.POSIX_FADV_DONTNEED)
+        if ours:
+            os.posix_fadvise(fd, kept, 0, os.POSIX_FADV_DONTNEED)
         return running.hexdigest(), read
 
     def _buffer(self, size: int) -> memoryview:

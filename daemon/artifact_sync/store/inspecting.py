@@ -50,14 +50,20 @@ class Inspector:
 
     async def inspect(self, *expected: Expected) -> tuple[Inspection, ...]:
         """As the port says, in one thread."""
-        return await self._threads.run(lambda: tuple(map(self._inspect, expected)))
+
+        def look() -> tuple[Inspection, ...]:
+            with self._tree() as tree:
+                return tuple(self._inspect(one, tree) for one in expected)
+
+        with disk_errors("verifying the store"):
+            return await self._threads.run(look)
 
     def _pulse(self, count: int) -> None:
         self._threads.require_going()
         self._progress(count)
 
-    def _inspect(self, expected: Expected) -> Inspection:
-        with disk_errors(f"verifying {expected.dest}"), self._tree() as tree:
+    def _inspect(self, expected: Expected, tree: int | None) -> Inspection:
+        with disk_errors(f"verifying {expected.dest}"):
             look = _Look(expected, self._digests)
             damages = look.at(tree) if tree is not None else look.nothing("the store is not there")
         return Inspection(dest=expected.dest, damages=damages, files=len(expected.shown), size=look.size)

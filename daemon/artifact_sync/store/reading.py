@@ -26,10 +26,20 @@ _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 def read_file(name: str, *, at: int) -> bytes | None:
     """A small file; None when there is none. Raises OSError."""
     try:
-        with opened(name, at=at) as fd, os.fdopen(os.dup(fd), "rb") as stream:
-            return stream.read(_LIMIT)
+        with opened(name, at=at) as fd:
+            return _read(fd)
     except FileNotFoundError:
         return None
+
+
+def _read(fd: int) -> bytes:
+    """What is there, by one call where it is as long as its size says."""
+    asked = min(os.fstat(fd).st_size, _LIMIT) + 1
+    content = block = os.read(fd, asked)
+    while len(block) == asked and len(content) <= _LIMIT:
+        asked = 1 << 20
+        content += (block := os.read(fd, asked))
+    return content
 
 
 def read_manifest(at: int, *, where: str) -> Manifest | None:
