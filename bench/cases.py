@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.origin import Origin, Shape, serve
 from bench.ours import accepts_segments, sync
-from bench.pairs import Act, against, middle
+from bench.pairs import Act, in_turn, middle, paired
 from bench.peers import MANY, ONE, Peer
 from bench.processes import Failed, Run, measure
 from bench.tables import Goal, contest_row, left_out_row, our_row, table
@@ -132,26 +132,29 @@ def _contest(
     goals: Mapping[str, Goal],
     speed: bool = False,
 ) -> list[str]:
-    """A row for each peer, ours before them: all of our runs count for it."""
+    """A row for each peer, ours before them."""
     count = len(origin.archives)
 
     def rate(run: Run) -> str:
         return f"{count / run.seconds:,.0f}" if count > 1 else ""
 
-    rows = []
-    runs: list[Run] = []
+    lacking = {peer.name: _reasons(plan, peer) for peer in peers}
+    there = {peer.name: _act(origin, peer.command) for peer in peers if not lacking[peer.name]}
+    runs = in_turn({OURS: ours} | there, plan.rounds)
+    our = middle(runs[OURS])
+    rows = [our_row(OURS, our, rate=rate(our), goal=_MEMORY.judged(our.peak / (1 << 20)))]
     for peer in peers:
-        reasons = [f"{name} ({plan.lacking[name]})" for name in peer.needs if name in plan.lacking]
-        if reasons:
-            rows.append(left_out_row(peer.name, ", ".join(reasons)))
-            continue
-        print(f"  {peer.name}, {plan.rounds} pairs ...", flush=True)
-        pairs = against(ours, _act(origin, peer.command), plan.rounds)
-        runs += [pair.ours for pair in pairs.pairs]
-        rows.append(
-            contest_row(peer.name, pairs.theirs, pairs, rate=rate(pairs.theirs), speed=speed, goal=goals.get(peer.name))
-        )
-    if not runs:
-        return rows
-    our = middle(runs)
-    return [our_row(OURS, our, rate=rate(our), goal=_MEMORY.judged(our.peak / (1 << 20))), *rows]
+        if peer.name in there:
+            pairs = paired(runs[OURS], runs[peer.name])
+            figures = rate(pairs.theirs)
+            rows.append(
+                contest_row(peer.name, pairs.theirs, pairs, rate=figures, speed=speed, goal=goals.get(peer.name))
+            )
+        else:
+            rows.append(left_out_row(peer.name, lacking[peer.name]))
+    return rows
+
+
+def _reasons(plan: Plan, peer: Peer) -> str:
+    """Why it cannot take part; empty when it can."""
+    return ", ".join(f"{name} ({plan.lacking[name]})" for name in peer.needs if name in plan.lacking)

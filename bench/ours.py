@@ -11,7 +11,7 @@ from bench.processes import installed
 from artifact_sync import config
 from artifact_sync.errors import ConfigError
 
-__all__ = ["accepts_segments", "sync", "verify"]
+__all__ = ["accepts_segments", "run", "sync", "verify"]
 
 
 def sync(
@@ -28,6 +28,12 @@ def sync(
     """
     configuration = _configured(gitlab, here, _configuration(gitlab, files, concurrency, segments))
     return [installed(), "sync", "--strict", "--config", configuration]
+
+
+def run(gitlab: dict[str, str], here: Path, *, listen: str) -> list[str]:
+    """The daemon on a folder's store, which answers there."""
+    configuration = json.loads(_configuration(gitlab, (), None, None)) | {"server": {"listen": listen}}
+    return [installed(), "run", "--config", _configured(gitlab, here, json.dumps(configuration, indent=1))]
 
 
 def verify(gitlab: dict[str, str], here: Path) -> list[str]:

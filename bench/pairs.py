@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from bench.processes import Run, folder
 
-__all__ = ["Act", "Pair", "Pairs", "against", "alone", "middle"]
+__all__ = ["Act", "Pair", "Pairs", "against", "alone", "in_turn", "middle", "paired"]
 
 #: Does something in a folder of its own.
 Act = Callable[[Path], Run]
@@ -62,6 +62,23 @@ def against(ours: Act, theirs: Act, rounds: int) -> Pairs:
             first = alone(ours)
             pairs.append(Pair(ours=first, theirs=alone(theirs)))
     return Pairs(pairs=tuple(pairs))
+
+
+def in_turn(acts: Mapping[str, Act], rounds: int) -> dict[str, list[Run]]:
+    """So many rounds of all; each begins with another one."""
+    names = list(acts)
+    runs: dict[str, list[Run]] = {name: [] for name in names}
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            print(f"  {name}, round {number + 1} of {rounds} ...", flush=True)
+            runs[name].append(alone(acts[name]))
+    return runs
+
+
+def paired(ours: Sequence[Run], theirs: Sequence[Run]) -> Pairs:
+    """Round by round."""
+    return Pairs(pairs=tuple(Pair(ours=one, theirs=other) for one, other in zip(ours, theirs, strict=True)))
 
 
 def alone(act: Act) -> Run:

@@ -19,6 +19,7 @@ from pathlib import Path
 from bench.ours import sync
 from bench.politeness import requests
 from bench.processes import Run, folder, measure, simulator
+from bench.replica import Served, replica
 from bench.side_by_side import CASES, side_by_side
 from bench.stock import Stock, stock
 
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--listed", type=int, nargs="+", default=[20_000], help="jobs to list, for a row each")
     parser.add_argument("--rounds", type=int, default=3, help="of each measurement; the median counts")
     parser.add_argument(
-        "--only", choices=("sync", "peers", "politeness", "stock"), help="measure this, and write nothing"
+        "--only", choices=("sync", "peers", "politeness", "stock", "replica"), help="measure this, and write nothing"
     )
     parser.add_argument("--peer-size", default="1GiB", help="of the one archive that is compared with other tools")
     parser.add_argument("--peer-archives", type=int, default=5000, help="small archives that are compared")
@@ -60,6 +61,9 @@ def main() -> None:
         sections.append(requests())
     if options.only in {None, "stock"}:
         sections.append(stock(Stock(publications=options.publications, rounds=options.pairs)))
+    if options.only in {None, "replica"}:
+        size, archives = options.peer_size, options.peer_archives
+        sections.append(replica(Served(size=size, archives=archives, rounds=options.pairs)))
     text = "\n".join(sections)
     if options.only is None:
         RESULTS.write_text(text)

@@ -58,6 +58,7 @@ earlier runs wrote is on the disk before the next starts. artifact-sync makes ev
 the directories too; aria2c calls fsync for each file, without its directory; the others leave that to the kernel.
 
 Seconds and CPU seconds (user and system, with those of child processes) are medians; memory is the highest peak of all runs,
-counted from about 8 MiB on, which is what starts the tools has itself. Ratios are of {rounds} pairs of runs, ours and theirs right after one another and first in turn: the median, and in brackets the
-smallest and the largest.
+counted from about 8 MiB on, which is what starts the tools has itself. In each of {rounds} rounds all of a table run one after
+another, beginning with another one each time. Ratios are of the runs of one round: the median, and in brackets the smallest and
+the largest.
 """

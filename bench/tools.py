@@ -12,7 +12,16 @@ import subprocess
 __all__ = ["path", "provide", "versions"]
 
 #: Programs, and the packages of Debian that have them.
-_PACKAGES = {"nginx": "nginx", "curl": "curl", "sha256sum": "coreutils", "aria2c": "aria2", "wget": "wget"}
+_PACKAGES = {
+    "nginx": "nginx",
+    "curl": "curl",
+    "sha256sum": "coreutils",
+    "aria2c": "aria2",
+    "wget": "wget",
+    "wrk": "wrk",
+}
+#: What downloads are compared with.
+_PEERS = ("nginx", "curl", "sha256sum", "aria2c", "wget", "gitlab")
 _LIBRARIES = {"gitlab": "python-gitlab"}
 _LONGEST = 600
 _VERSION = re.compile(r"\d+\.\d[\w.]*")
@@ -23,13 +32,14 @@ def path(program: str) -> str | None:
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin:/sbin")
 
 
-def provide() -> dict[str, str]:
-    """Install what is missing, where that is possible; what is missing then, with the reason, in one line."""
-    wanted = [program for program in _PACKAGES if path(program) is None]
+def provide(*names: str) -> dict[str, str]:
+    """Install what is missing of these (default: of the peers), if possible; what is missing then, with the reason, in one line."""
+    needed = names or _PEERS
+    wanted = [program for program in _PACKAGES if program in needed and path(program) is None]
     why = _install([_PACKAGES[program] for program in wanted]) if wanted else ""
     lacking = {program: why or "not there after its installation" for program in wanted if path(program) is None}
     for module, name in _LIBRARIES.items():
-        if importlib.util.find_spec(module) is None:
+        if module in needed and importlib.util.find_spec(module) is None:
             lacking[module] = f"{name} is not among the installed packages (requirements-dev.lock has it)"
     for name, reason in lacking.items():
         print(f"left out: {name}: {reason}", flush=True)
@@ -65,16 +75,17 @@ def _install(packages: list[str]) -> str:
     return ""
 
 
-def versions() -> dict[str, str]:
-    """Of everything that is there."""
+def versions(*names: str) -> dict[str, str]:
+    """Of these, as far as they are there (default: of the peers)."""
     found = {}
-    for program in _PACKAGES:
+    wanted = names or _PEERS
+    for program in (name for name in _PACKAGES if name in wanted):
         if (where := path(program)) is not None:
-            option = "-v" if program == "nginx" else "--version"
+            option = "-v" if program in {"nginx", "wrk"} else "--version"
             done = subprocess.run([where, option], capture_output=True, text=True, timeout=20, check=False)
             version = _VERSION.search(done.stdout + done.stderr)
             found[program] = version[0] if version else "?"
     for module, name in _LIBRARIES.items():
-        if importlib.util.find_spec(module) is not None:
+        if module in wanted and importlib.util.find_spec(module) is not None:
             found[name] = importlib.metadata.version(name)
     return found
