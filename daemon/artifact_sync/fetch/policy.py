@@ -19,7 +19,7 @@ class FetchPolicy:
     #: What stays free on the store's disk.
     min_free: int
     #: What is written at once. A thread hop for each 64 KiB costs three times the CPU time of one for each MiB.
-    batch: int = MIB
+    batch: int = 2 * MIB
     #: A part is made durable each time it grew by this, or by ``checkpoint_part`` of its whole size if that is less, but not
     #: more often than each ``checkpoint_least``. A crash can cost twice that: one is under way while the next is gathered.
     checkpoint: int = 256 * MIB

@@ -1,4 +1,4 @@
-"""A growing file in staging, written and hashed in one worker-thread hop per batch; a small one in one hop altogether."""
+"""A growing file in staging, written and hashed by one hop to a thread for each batch; a small one by one hop altogether."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import stat
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from io import BytesIO
 from itertools import islice
@@ -17,6 +17,7 @@ from typing import BinaryIO, TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from artifact_sync.errors import StoreDamaged, StoreError
+from artifact_sync.store.alongside import alongside
 from artifact_sync.store.batches import Batches
 from artifact_sync.store.digest import feed
 from artifact_sync.store.disk import disk_errors, is_damage
@@ -34,8 +35,8 @@ _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PRIVATE = 0o600
 #: Bytes that are held until the part is finished, where no more are expected. A hop costs as much as bringing 10 KiB.
 SMALL = 1 << 20
-#: Chunks in one call; Linux takes 1024 (IOV_MAX).
-_VECTOR = 512
+#: Chunks in one call; Linux takes 1024 (IOV_MAX). And the bytes that end it: they are hashed while the next are written.
+_VECTOR, _PIECE = 512, 256 << 10
 
 
 class LocalPart:
@@ -200,11 +201,16 @@ class LocalPart:
 
     def _append(self, batch: Sequence[bytes | bytearray | memoryview]) -> None:
         self._write_held()
-        for written in self._written(self.size, batch):
-            self._hash.update(written)
-            self.size += len(written)
-            if self.watch is not None:
-                self.watch(written)
+        few = sum(map(len, batch)) < 2 * _PIECE
+        with contextlib.nullcontext(self._show) if few else alongside(self._show) as show:
+            for written in self._written(self.size, batch):
+                self.size += len(written)
+                show(written)
+
+    def _show(self, written: memoryview) -> None:
+        self._hash.update(written)
+        if self.watch is not None:
+            self.watch(written)
 
     def _place(self, offset: int, batch: Sequence[bytes | bytearray | memoryview]) -> None:
         self._write_held()
@@ -217,7 +223,7 @@ class LocalPart:
         rest = deque(memoryview(chunk).cast("B") for chunk in batch if chunk)
         try:
             while rest:
-                written = os.pwritev(self._fd, tuple(islice(rest, _VECTOR)), offset)
+                written = os.pwritev(self._fd, tuple(_piece(rest)), offset)
                 offset += written
                 self._furthest = max(self._furthest, offset)
                 while written:
@@ -319,3 +325,13 @@ class LocalPart:
             raise kind(
                 f"part {self.name} is closed", hint="An earlier write of it failed; its download must start again."
             )
+
+
+def _piece(chunks: Iterable[memoryview]) -> Iterator[memoryview]:
+    """The first of them, as many as one call takes."""
+    size = 0
+    for chunk in islice(chunks, _VECTOR):
+        yield chunk
+        size += len(chunk)
+        if size >= _PIECE:
+            return

@@ -134,6 +134,6 @@ async def bench(path: Path, policy: EnginePolicy, *script: Step) -> AsyncIterato
 
 async def until(holds: Callable[[], bool]) -> None:
     """Wait until it holds. Raises TimeoutError."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         while not holds():  # noqa: ASYNC110 -- what is waited for rings no bell
             await anyio.sleep(0.005)
