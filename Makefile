@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help demo run test test-long crash lint format bench build lock clean
+.PHONY: help demo run test test-long crash soak service lint format bench build lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -32,6 +32,12 @@ test-long: $(READY) ## The tests that take minutes
 
 crash: $(READY) ## Kill, fail, cut off and starve the daemon at every turn; ONLY=T1,T3 for a part (needs root)
 	@$(BIN)/python -m tests.crash.lab $(if $(ONLY),--only $(ONLY)) $(if $(FAULTS),--faults $(FAULTS)) $(ARGS)
+
+soak: $(READY) ## Half an hour beside a living GitLab that fails in every way; write tests/soak/RESULTS.md
+	@$(BIN)/python -m tests.soak.run $(ARGS)
+
+service: $(READY) ## The daemon's system calls beside the systemd unit's filter; write systemd/RESULTS.md
+	@$(BIN)/python -m tests.service.lab $(ARGS)
 
 lint: $(READY) ## ruff, mypy, import contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "Some files are not formatted; run: make format"; exit 1; }

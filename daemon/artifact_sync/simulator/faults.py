@@ -20,6 +20,7 @@ __all__ = [
     "Gzip",
     "Hangup",
     "IgnoreRange",
+    "OtherETag",
     "Redirect",
     "SignIn",
     "SignInPage",
@@ -116,6 +117,13 @@ class WrongRange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherETag:
+    """The real bytes under another ETag, as of a file that was replaced meanwhile (RFC 9110 section 8.8.3)."""
+
+    etag: str = '"another"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
     """A redirect to the sign-in page, as single sign-on in front of GitLab makes it."""
 
@@ -138,6 +146,7 @@ Action = (
     | Gzip
     | IgnoreRange
     | WrongRange
+    | OtherETag
     | SignIn
     | SignInPage
 )
@@ -148,7 +157,8 @@ class Fault:
     """An action and the requests that it happens to.
 
     A request matches by origin, method and a search of ``path`` (a regular expression). Of the matching ones it hits
-    the ``nth`` (counted from 1) and those after, at most ``times`` (None: all), each with ``probability``.
+    the ``nth`` (counted from 1) and those after, at most ``times`` (None: all), each with ``probability``. ``ranged``: only
+    requests for a part of something match.
     """
 
     action: Action
@@ -158,12 +168,15 @@ class Fault:
     nth: int = 1
     times: int | None = 1
     probability: float = 1.0
+    ranged: bool = False
     #: How many requests matched, and how many were hit.
     matched: int = 0
     fired: int = 0
 
-    def hits(self, origin: Origin, method: str, path: str, luck: random.Random) -> bool:
+    def hits(self, origin: Origin, method: str, path: str, luck: random.Random, *, ranged: bool = False) -> bool:
         """Count a request, and decide."""
+        if self.ranged and not ranged:
+            return False
         if origin != self.origin or self.method not in {None, method} or not re.search(self.path, path):
             return False
         self.matched += 1
@@ -196,9 +209,9 @@ class Faults:
         """Take all out."""
         self._script.clear()
 
-    def strike(self, origin: Origin, method: str, path: str) -> Action | None:
-        """What happens to this request; None for nothing."""
+    def strike(self, origin: Origin, method: str, path: str, *, ranged: bool = False) -> Action | None:
+        """What happens to this request, which is for a part where it is ``ranged``; None for nothing."""
         for fault in self._script:
-            if fault.hits(origin, method, path, self._luck):
+            if fault.hits(origin, method, path, self._luck, ranged=ranged):
                 return fault.action
         return None

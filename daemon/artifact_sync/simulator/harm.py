@@ -72,6 +72,8 @@ def _spoiled(action: faults.Action, served: Served) -> Served:
             served.count = served.content.size - served.offset
             last = served.offset + served.count - 1
             served.headers["Content-Range"] = f"bytes {served.offset}-{last}/{served.content.size}"
+        case faults.OtherETag():
+            served.headers["ETag"] = action.etag
         case _:
             served.harm = action
     return served
