@@ -1,19 +1,12 @@
-"""What others see: structured logs, and metrics. Both are subscribers to events."""
+"""What happens, as lines of the log."""
 
 from __future__ import annotations
-
-import logging
-import re
-import sys
-from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any
 
 import structlog
 
 from artifact_sync.core.events import (
     Audited,
     Damaged,
-    Emit,
     Event,
     Foreign,
     HookEnded,
@@ -34,80 +27,19 @@ from artifact_sync.core.events import (
     TransferEnded,
     TransferStarted,
     TrashEmptied,
+    WebhookReceived,
 )
+from artifact_sync.core.model import KeepResult
 from artifact_sync.errors import Outcome
 
-__all__ = ["configure", "fan_out", "log_events", "mask"]
+__all__ = ["log_events"]
 
 log = structlog.get_logger()
 
-#: Headers, parameters and the forms of GitLab's own tokens.
-_SECRETS = re.compile(
-    r"(?i)((?:private-token|job-token|authorization|private_token|job_token|access_token)[\"']?\s*[:=]\s*"
-    r"[\"']?(?:bearer\s+)?)[^\s\"',;&]+|\bgl[a-z]{2,8}-[\w.-]{10,}"
-)
-_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
+_AS_WANTED = frozenset({KeepResult.KEPT, KeepResult.RELEASED, KeepResult.DELETED})
 
 
-def mask(text: str) -> str:
-    """The text without credentials, and without the queries of URLs: those of signed ones are credentials."""
-    return _QUERY.sub(r"\1?...", _SECRETS.sub(lambda found: f"{found[1] or ''}[masked]", text))
-
-
-def _masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = mask(value)
-    return event
-
-
-#: A sentence for a line of the log; None where it has none.
-Words = Callable[[Mapping[str, Any]], str | None]
-
-
-def configure(*, form: str = "auto", level: str = "info", words: Words = lambda _: None) -> None:
-    """Set the log up on standard error: ``console``, ``json``, or by what standard error is (``auto``).
-
-    On a console a line for which there are ``words`` is told in them.
-    """
-    console = form == "console" or (form == "auto" and sys.stderr.isatty())
-    renderer: Any = _told(words) if console else structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if not console else structlog.processors.format_exc_info,
-            _masked,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        # Looked up for each line: bars on a terminal put themselves before standard error while they are drawn.
-        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-
-
-def _told(words: Words) -> structlog.typing.Processor:
-    plain = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-
-    def render(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
-        return words(event) or plain(logger, method, event)
-
-    return render
-
-
-def fan_out(*subscribers: Emit) -> Emit:
-    """One emitter that tells all of them, in order."""
-
-    def tell(event: Event) -> None:
-        for subscriber in subscribers:
-            subscriber(event)
-
-    return tell
-
-
-def log_events(event: Event) -> None:  # noqa: C901, PLR0912 - one case for each event
+def log_events(event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each event
     """Write an event to the log, under one name for each happening."""
     match event:
         case Started():
@@ -138,7 +70,17 @@ def log_events(event: Event) -> None:  # noqa: C901, PLR0912 - one case for each
                 retry_at=event.retry_at.isoformat() if event.retry_at else None,
             )
         case Kept():
-            log.info("job.kept", project=event.project, job=event.job_id, rule=event.rule, result=event.result.value)
+            level = log.info if event.result in _AS_WANTED else log.warning
+            level(
+                "job.kept",
+                project=event.project,
+                job=event.job_id,
+                name=event.job,
+                rule=event.rule,
+                result=event.result.value,
+                expire_at=event.expire_at.isoformat() if event.expire_at else None,
+                detail=event.detail,
+            )
         case Audited():
             level = log.warning if event.missing else log.info
             level(
@@ -187,7 +129,16 @@ def log_events(event: Event) -> None:  # noqa: C901, PLR0912 - one case for each
             level = log.warning if event.early else log.info
             level("trash.emptied", publications=event.publications, freed=event.freed, early=event.early)
         case Recovered():
-            log.info("store.recovered", republished=event.republished, restarted=event.restarted, missing=event.missing)
+            log.info(
+                "store.recovered",
+                republished=event.republished,
+                restarted=event.restarted,
+                strays_removed=event.strays_removed,
+                missing=event.missing,
+                pruned=event.pruned,
+            )
+        case WebhookReceived():
+            log.debug("webhook.received", result=event.result)
         case Stopping():
             log.info("daemon.stopping", reason=event.reason)
 
