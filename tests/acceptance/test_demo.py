@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import urllib.request
 import venv
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def test_a_short_demo(tmp_path):
     assert re.search(r"^ +\d+ s  GitLab  ", ran.out, re.MULTILINE)
     assert re.search(r"^ +\d+ s  mirror  copied acme/app v1.1.0 package", ran.out, re.MULTILINE)
     assert "rule releases: " in ran.out
+    assert re.search(r"^Look on in a browser: http://127\.0\.0\.1:\d+/$", ran.out, re.MULTILINE)
     assert "Left out by the rules" in ran.out
     assert checksums_hold(tmp_path / "mirror" / "tree") >= 3
     run_the_check(ran.out, tmp_path)
@@ -69,7 +71,32 @@ def test_json(tmp_path):
     """With --json both sides are objects, a line each."""
     ran = artifact_sync("demo", "--seconds", "4", "--json", cwd=tmp_path)
     told = [json.loads(line) for line in ran.out.splitlines()]
-    assert {"upstream", "project_found", "selected", "transfer_ended"} <= {entry["event"] for entry in told}
+    assert {"dashboard", "upstream", "project_found", "selected", "transfer_ended"} <= {
+        entry["event"] for entry in told
+    }
+
+
+def test_the_dashboard_is_served_as_long_as_the_demo_goes_on(tmp_path):
+    """Also where its usual port is taken, as by another demo; pages show what both have mirrored."""
+    with started("demo", "--seconds", "40", "--into", "a", cwd=tmp_path) as first:
+        one = served_at(wait_for(first, "Look on in a browser"))
+        with started("demo", "--seconds", "40", "--into", "b", cwd=tmp_path) as second:
+            out = wait_for(second, "Look on in a browser")
+            other = served_at(out)
+            assert one != other
+            wait_for(second, "mirror  copied")
+            with urllib.request.urlopen(other, timeout=10) as answer:
+                assert b"Last publications" in answer.read()
+            for process in (first, second):
+                process.send_signal(signal.SIGINT)
+                process.communicate(timeout=15)
+
+
+def served_at(out: str) -> str:
+    """The address that a demo has told."""
+    found = re.search(r"browser: (http://\S+)", out)
+    assert found is not None, out
+    return found[1]
 
 
 def test_ctrl_c(tmp_path):

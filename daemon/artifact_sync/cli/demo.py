@@ -1,10 +1,12 @@
-"""`artifact-sync demo`: a simulated GitLab, and a daemon that mirrors it, in one process."""
+"""`artifact-sync demo`: a simulated GitLab, a daemon that mirrors it, and its dashboard, in one process."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,11 @@ from artifact_sync.cli.narrator import Narrator
 from artifact_sync.cli.options import json_option
 from artifact_sync.cli.process import finish, supervise
 from artifact_sync.core.events import Event
-from artifact_sync.observe import configure
+from artifact_sync.engine import Engine
+from artifact_sync.observe import configure, fan_out
+from artifact_sync.serving import pulse, serving
 from artifact_sync.simulator import LivingWorld, World, demo_world, serve
+from artifact_sync.web.dashboard import Live
 
 __all__ = ["command"]
 
@@ -49,7 +54,7 @@ rules:
 @click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(min=1), help="How long it goes on.")
 @json_option
 def command(*, into: str, seconds: float, as_json: bool) -> int:
-    """Start a simulated GitLab and a daemon that mirrors it, and say what happens on both sides.
+    """Start a simulated GitLab and a daemon that mirrors it, and say what happens on both sides. Its dashboard is served.
 
     Nothing outside of DIR is touched. DIR is left to look at; the next demo starts it afresh.
     """
@@ -74,7 +79,13 @@ def command(*, into: str, seconds: float, as_json: bool) -> int:
 async def _play(
     settings: config.Settings, world: World, living: LivingWorld, stage: _Stage, folder: Path, seconds: float
 ) -> None:
-    async with app.build(settings, emit=stage.mirror) as engine, anyio.create_task_group() as tasks:
+    live = Live()
+    async with (
+        app.build(settings, emit=fan_out(stage.mirror, live.hear)) as engine,
+        _served(settings, engine, live) as address,
+        anyio.create_task_group() as tasks,
+    ):
+        stage.dashboard(address)
         tasks.start_soon(living.run)
         tasks.start_soon(engine.run)
         await anyio.sleep(seconds)
@@ -83,6 +94,18 @@ async def _play(
     if not stage.as_json:
         for line in demo_end.summary(stage.narrator.seen, left_out, folder):
             print(line, flush=True)
+
+
+@asynccontextmanager
+async def _served(settings: config.Settings, engine: Engine, live: Live) -> AsyncIterator[str]:
+    """The dashboard at the usual address, or at another port where that is taken."""
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serving(settings, engine, pulse(settings), live=live))
+        if address is None:
+            server = settings.server.model_copy(update={"listen": "127.0.0.1:0"})
+            elsewhere = settings.model_copy(update={"server": server})
+            address = await stack.enter_async_context(serving(elsewhere, engine, pulse(settings), live=live))
+        yield f"http://{address}/"
 
 
 class _Stage:
@@ -111,6 +134,13 @@ class _Stage:
             f" {seconds:.0f} seconds.\nWhat it mirrors is written in {folder / sandbox.MARKER}:\n{rules}\n",
             flush=True,
         )
+
+    def dashboard(self, url: str) -> None:
+        """Where to look on."""
+        if self._json is not None:
+            self._json.write("dashboard", {"url": url})
+        else:
+            print(f"Look on in a browser: {url}\n", flush=True)
 
     def upstream(self, event: str, facts: dict[str, Any]) -> None:
         """The simulated GitLab's events."""
