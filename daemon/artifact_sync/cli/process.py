@@ -36,16 +36,21 @@ def finish(ended: int | Stopped) -> int:
 
 
 def supervise(
-    work: Callable[[], Awaitable[int]], *, on_stop: Callable[[signal.Signals], None] = lambda _: None
+    work: Callable[[], Awaitable[int]],
+    *,
+    on_stop: Callable[[signal.Signals], None] = lambda _: None,
+    on_hangup: Callable[[], bool] = lambda: False,
 ) -> int | Stopped:
     """Run the work to its end, or until SIGINT, SIGTERM or SIGHUP cancels it; a second signal ends the process at once.
 
-    Returns what the work returned, or Stopped. Errors of the work come out as they are.
+    ``on_hangup``: whether SIGHUP meant something else. Returns what the work returned, or Stopped. Errors of the work come out as they are.
     """
-    return anyio.run(_supervised, work, on_stop)
+    return anyio.run(_supervised, work, on_stop, on_hangup)
 
 
-async def _supervised(work: Callable[[], Awaitable[int]], on_stop: Callable[[signal.Signals], None]) -> int | Stopped:
+async def _supervised(
+    work: Callable[[], Awaitable[int]], on_stop: Callable[[signal.Signals], None], on_hangup: Callable[[], bool]
+) -> int | Stopped:
     result: int | Stopped = 0
 
     async def watch(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
@@ -53,6 +58,8 @@ async def _supervised(work: Callable[[], Awaitable[int]], on_stop: Callable[[sig
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             task_status.started()
             async for number in signals:
+                if number is signal.SIGHUP and not isinstance(result, Stopped) and on_hangup():
+                    continue
                 if isinstance(result, Stopped):
                     os._exit(result.exit_code)
                 result = Stopped(number)
