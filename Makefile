@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help demo run test test-long crash soak service lint format bench build lock clean
+.PHONY: help demo run test test-long crash browser soak service container lint format bench build lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -38,6 +38,12 @@ soak: $(READY) ## Half an hour beside a living GitLab that fails in every way; w
 
 service: $(READY) ## The daemon's system calls beside the systemd unit's filter; write systemd/RESULTS.md
 	@$(BIN)/python -m tests.service.lab $(ARGS)
+
+browser: $(READY) ## The dashboard in a real browser; IMAGES=docs/img makes the pictures of docs/dashboard.md anew
+	@tests/browser/run $(if $(IMAGES),--images $(IMAGES)) $(ARGS)
+
+container: $(READY) ## Build the image, and run it as docs/container.md says; write tests/container/RESULTS.md (needs root)
+	@BIN=$(CURDIR)/$(BIN) tests/container/run $(ARGS)
 
 lint: $(READY) ## ruff, mypy, import contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "Some files are not formatted; run: make format"; exit 1; }

@@ -16,6 +16,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+from bench.hooks import Plan, hooks
 from bench.ours import sync
 from bench.politeness import requests
 from bench.processes import Run, folder, measure, simulator
@@ -37,13 +38,19 @@ def main() -> None:
     parser.add_argument("--listed", type=int, nargs="+", default=[20_000], help="jobs to list, for a row each")
     parser.add_argument("--rounds", type=int, default=3, help="of each measurement; the median counts")
     parser.add_argument(
-        "--only", choices=("sync", "peers", "politeness", "stock", "replica"), help="measure this, and write nothing"
+        "--only",
+        choices=("sync", "peers", "politeness", "stock", "replica", "hooks"),
+        help="measure this, and write nothing",
     )
     parser.add_argument("--peer-size", default="1GiB", help="of the one archive that is compared with other tools")
     parser.add_argument("--peer-archives", type=int, default=5000, help="small archives that are compared")
     parser.add_argument("--pairs", type=int, default=5, help="of runs, ours and theirs; the median counts")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=[], help="of --only peers; default: all")
     parser.add_argument("--publications", type=int, default=10_000, help="of the store that is proved")
+    parser.add_argument(
+        "--ending", type=int, default=500, help="jobs that end one after another, for webhooks and polls"
+    )
+    parser.add_argument("--deliveries", type=int, default=10_000, help="webhooks that come in a flood")
     options = parser.parse_args()
     # Servers and measured processes end, and their folders go, as they do for Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -64,6 +71,8 @@ def main() -> None:
     if options.only in {None, "replica"}:
         size, archives = options.peer_size, options.peer_archives
         sections.append(replica(Served(size=size, archives=archives, rounds=options.pairs)))
+    if options.only in {None, "hooks"}:
+        sections.append(hooks(Plan(jobs=options.ending, deliveries=options.deliveries)))
     text = "\n".join(sections)
     if options.only is None:
         RESULTS.write_text(text)

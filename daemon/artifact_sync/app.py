@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from artifact_sync.engine import Engine, EnginePolicy, Means
 from artifact_sync.engine.holdings import Linked
 from artifact_sync.engine.rebuilding import Rebuilt
 from artifact_sync.engine.rebuilding import rebuild as rebuilt
-from artifact_sync.errors import CredentialRefused, StateError, StoreError
+from artifact_sync.errors import CredentialRefused, NoSpace, StateError, StoreError
 from artifact_sync.fetch import Bandwidth, Fetcher, FetchPolicy, SingleFetcher
 from artifact_sync.gitlab import (
     Client,
@@ -34,14 +34,30 @@ from artifact_sync.gitlab import (
     TokenKind,
     TokenSource,
 )
-from artifact_sync.observe import mask
+from artifact_sync.observe import Masking
 from artifact_sync.ports import Clock, Operator, OwnFile, Remote, Shelf, State
+from artifact_sync.ports.overview import Overview
+from artifact_sync.proxies import proxy_of_environment
 from artifact_sync.queue import EmbeddedQueue
 from artifact_sync.state import SqliteBuilder, SqliteState
+from artifact_sync.state.overview import SqliteOverview
 from artifact_sync.store import Access, LocalStore, StoreView
 from artifact_sync.store import OwnFile as LocalFile
 
-__all__ = ["Operating", "Reading", "build", "operate", "own_file", "read", "rebuild", "secret_source", "token_source"]
+__all__ = [
+    "Daemon",
+    "Operating",
+    "Reading",
+    "build",
+    "daemon",
+    "masking",
+    "operate",
+    "own_file",
+    "read",
+    "rebuild",
+    "secret_source",
+    "token_source",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +66,7 @@ class Reading:
 
     remote: Remote
     state: State
+    overview: Overview
     #: Whether there is a state: what is written into an empty one is gone with it.
     recorded: bool
     copies: Shelf
@@ -66,6 +83,39 @@ class Reading:
         )
 
 
+@dataclass(slots=True, kw_only=True)
+class Daemon:
+    """An engine, and those of its adapters that take over another configuration while they work."""
+
+    engine: Engine
+    #: What is in effect.
+    settings: Settings
+    #: Of everything that is known.
+    overview: Overview
+    remote: Client
+    bandwidth: Bandwidth
+    fetcher: Fetcher
+    queue: EmbeddedQueue
+    webhooks: HttpWebhooks
+
+    async def renew(self, settings: Settings) -> None:
+        """Go on by these, which differ only in what ``config.changes`` says a running daemon takes over. Raises StateError."""
+        before, self.settings = self.settings, settings
+        self.remote.renew(_options(settings))
+        self.bandwidth.renew(settings.downloads.timetable)
+        self.fetcher.renew(_fetch_policy(settings))
+        self.queue.renew(wanted_hooks(settings.compiled_rules))
+        hooks = settings.hooks
+        self.webhooks.renew(timeout=hooks.timeout.total_seconds(), secret=_signing(settings), mask=masking(settings))
+        await self.engine.renew(
+            rules=settings.compiled_rules,
+            policy=_policy(settings),
+            commands=_commands(settings),
+            relink=_linking(settings) != _linking(before),
+            relook=settings.gitlab.token != before.gitlab.token,
+        )
+
+
 @asynccontextmanager
 async def build(settings: Settings, *, emit: Emit, moved: bool = False) -> AsyncIterator[Engine]:
     """An engine on the configured store, recovered and ready; everything is closed behind it.
@@ -73,6 +123,15 @@ async def build(settings: Settings, *, emit: Emit, moved: bool = False) -> Async
     ``moved``: take over a state that was made for another address or another store. Raises StoreLocked, StoreError,
     StateError, NoSpace.
     """
+    async with daemon(settings, emit=emit, moved=moved, renewable=False) as built:
+        yield built.engine
+
+
+@asynccontextmanager
+async def daemon(
+    settings: Settings, *, emit: Emit, moved: bool = False, renewable: bool = True
+) -> AsyncIterator[Daemon]:
+    """The same with what takes over another configuration, if it is ``renewable``."""
     clock = ServerClock()
     async with AsyncExitStack() as stack:
         min_free = settings.store.min_free
@@ -81,29 +140,41 @@ async def build(settings: Settings, *, emit: Emit, moved: bool = False) -> Async
         state = await stack.enter_async_context(SqliteState.open(settings.state_path, ballast=True))
         await _own(state, settings, store.identity, moved=moved)
         remote = await stack.enter_async_context(Client(_options(settings), clock=clock))
-        policy = FetchPolicy(
-            min_rate=settings.downloads.min_rate,
-            min_free=min_free,
-            segments=settings.downloads.segments,
-            segment_above=settings.downloads.segment_above,
-        )
         # The machine's own clock: the timetable is about its line, and not about GitLab's time.
-        bandwidth = Bandwidth(settings.downloads.timetable, clock=clock.local)
+        bandwidth = Bandwidth(settings.downloads.timetable, clock=clock.local, renewable=renewable)
+        policy = _fetch_policy(settings)
+        fetcher = Fetcher(remote, store, state, clock=clock, policy=policy, emit=emit, bandwidth=bandwidth)
+        queue = EmbeddedQueue(state, after=wanted_hooks(settings.compiled_rules))
+        webhooks = await stack.enter_async_context(_webhooks(settings))
         engine = Engine(
             remote=remote,
             store=store,
             state=state,
-            queue=EmbeddedQueue(state, after=wanted_hooks(settings.compiled_rules)),
-            fetcher=Fetcher(remote, store, state, clock=clock, policy=policy, emit=emit, bandwidth=bandwidth),
+            queue=queue,
+            fetcher=fetcher,
             clock=clock,
             rules=settings.compiled_rules,
             policy=_policy(settings),
             emit=emit,
             commands=_commands(settings),
-            webhooks=await stack.enter_async_context(_webhooks(settings)),
+            webhooks=webhooks,
         )
         await engine.recover()
-        yield engine
+        figures = state
+        if renewable:
+            # What looks at everything has a connection of its own: no step of the daemon waits for it.
+            with suppress(NoSpace):
+                figures = await stack.enter_async_context(SqliteState.open(settings.state_path))
+        yield Daemon(
+            engine=engine,
+            settings=settings,
+            overview=SqliteOverview(figures, lambda: [rule.name for rule in engine.means.rules]),
+            remote=remote,
+            bandwidth=bandwidth,
+            fetcher=fetcher,
+            queue=queue,
+            webhooks=webhooks,
+        )
 
 
 @asynccontextmanager
@@ -124,6 +195,7 @@ async def read(settings: Settings) -> AsyncIterator[Reading]:
         yield Reading(
             remote=remote,
             state=state,
+            overview=SqliteOverview(state, lambda: [rule.name for rule in settings.compiled_rules]),
             recorded=recorded,
             copies=view,
             linked=view.linked,
@@ -210,7 +282,7 @@ def _options(settings: Settings) -> ClientOptions:
         token=token_source(gitlab.token),
         keep_token=token_source(gitlab.keep_token) if gitlab.keep_token else None,
         ca_file=gitlab.ca_file,
-        proxy=gitlab.proxy,
+        proxy=gitlab.proxy or proxy_of_environment(gitlab.url),
         per_minute=gitlab.requests.per_minute,
         keep_share=gitlab.requests.keep_share,
         concurrency=gitlab.requests.concurrency,
@@ -237,19 +309,30 @@ def secret_source(secret: Secret, kind: TokenKind = TokenKind.PRIVATE) -> TokenS
 def _commands(settings: Settings) -> LocalCommands:
     withheld = {secret.env for secret in _secrets(settings) if secret.env is not None}
     return LocalCommands(
-        timeout=settings.hooks.timeout.total_seconds(), mask=_masking(settings), withheld=withheld | {"GITLAB_TOKEN"}
+        timeout=settings.hooks.timeout.total_seconds(), mask=masking(settings), withheld=withheld | {"GITLAB_TOKEN"}
     )
 
 
 def _webhooks(settings: Settings) -> HttpWebhooks:
-    source = secret_source(settings.hooks.secret) if settings.hooks.secret is not None else None
     return HttpWebhooks(
         timeout=settings.hooks.timeout.total_seconds(),
-        secret=None if source is None else lambda: source.current().value,
+        secret=_signing(settings),
         proxy=settings.gitlab.proxy,
         ca_file=settings.gitlab.ca_file,
-        mask=_masking(settings),
+        mask=masking(settings),
     )
+
+
+def _signing(settings: Settings) -> Callable[[], str] | None:
+    if settings.hooks.secret is None:
+        return None
+    source = secret_source(settings.hooks.secret)
+    return lambda: source.current().value
+
+
+def _linking(settings: Settings) -> tuple[object, ...]:
+    """What decides which links are asked for, and where they point."""
+    return tuple((rule.name, rule.publish) for rule in settings.rules)
 
 
 def _secrets(settings: Settings) -> tuple[Secret, ...]:
@@ -258,17 +341,26 @@ def _secrets(settings: Settings) -> tuple[Secret, ...]:
     return (*(secret for secret in named if secret is not None), *settings.server.tokens)
 
 
-def _masking(settings: Settings) -> Callable[[str], str]:
+def masking(settings: Settings) -> Masking:
     """What takes the configured secrets out of a text, as they are when it is called, and what looks like one."""
     sources = [secret_source(secret) for secret in _secrets(settings) if secret.sources]
 
-    def masked(text: str) -> str:
+    def known() -> Iterator[str]:
         for source in sources:
             with suppress(CredentialRefused):
-                text = text.replace(source.current().value, "[masked]")
-        return mask(text)
+                yield source.current().value
 
-    return masked
+    return Masking(known)
+
+
+def _fetch_policy(settings: Settings) -> FetchPolicy:
+    downloads = settings.downloads
+    return FetchPolicy(
+        min_rate=downloads.min_rate,
+        min_free=settings.store.min_free,
+        segments=downloads.segments,
+        segment_above=downloads.segment_above,
+    )
 
 
 def _policy(settings: Settings) -> EnginePolicy:
@@ -292,6 +384,7 @@ def _policy(settings: Settings) -> EnginePolicy:
         hook_retries=settings.hooks.retries,
         hook_timeout=settings.hooks.timeout.total_seconds(),
         polls=max(1, settings.gitlab.requests.concurrency // 2),
+        hinted=settings.gitlab.requests.per_minute / 3,
         max_delete=settings.retention.max_delete,
         trash=settings.retention.trash,
         min_free=settings.store.min_free,

@@ -124,16 +124,3 @@ def test_the_configuration_is_accepted_as_it_stands(tmp_path):
     (tmp_path / "artifact-sync.yaml").write_text(configuration)
     done = shell("artifact-sync config show", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize(
-    ("page", "link"),
-    [
-        (page, link)
-        for page in ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
-        for link in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / page).read_text())
-    ],
-)
-def test_links_lead_somewhere(page, link):
-    """What a page points at is there."""
-    assert ((ROOT / page).parent / link).exists()

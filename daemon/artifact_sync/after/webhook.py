@@ -12,13 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
 
 from artifact_sync import __version__
 from artifact_sync.after.signing import signature, signing_key
 from artifact_sync.errors import HookFailed
+from artifact_sync.proxies import is_here, proxy_of_environment
 
 __all__ = ["HttpWebhooks"]
 
@@ -63,6 +63,10 @@ class HttpWebhooks:
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
 
+    def renew(self, *, timeout: float, secret: Callable[[], str] | None, mask: Callable[[str], str]) -> None:
+        """Other limits and another secret for what is posted from now on."""
+        self._timeout, self._secret, self._mask = timeout, secret, mask
+
     async def __aenter__(self) -> Self:
         """Make the session; no connection yet."""
         context = ssl.create_default_context()
@@ -72,7 +76,7 @@ class HttpWebhooks:
             connector=aiohttp.TCPConnector(ssl=context, force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"artifact-sync/{__version__}", "Accept-Encoding": "identity"},
-            timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=10),
+            timeout=aiohttp.ClientTimeout(sock_connect=10),
             auto_decompress=False,
             # It would look for credentials in ~/.netrc.
             trust_env=False,
@@ -95,7 +99,12 @@ class HttpWebhooks:
         headers = {"Content-Type": "application/json", **self._signed(body, key, int(at.timestamp()))}
         try:
             async with self._session.post(
-                url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy_for(url)
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._proxy_for(url),
+                timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=10),
             ) as response:
                 status = response.status
                 if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
@@ -115,16 +124,9 @@ class HttpWebhooks:
         return headers | {"webhook-signature": signature(signing, identity=key, timestamp=timestamp, body=body)}
 
     def _proxy_for(self, url: str) -> str | None:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if host == "localhost" or host.startswith("127.") or host == "::1":
+        if is_here(urlsplit(url).hostname or ""):
             return None
-        if self._proxy is not None:
-            return self._proxy
-        if proxy_bypass(host):
-            return None
-        proxies = getproxies_environment()
-        return proxies.get(parts.scheme) or proxies.get("all")
+        return self._proxy or proxy_of_environment(url)
 
     async def _first_words(self, response: aiohttp.ClientResponse) -> str:
         try:

@@ -64,6 +64,8 @@ def line(event: events.Event, *, verbose: bool = False) -> str | None:  # noqa: 
             return f"latest    {event.link} -> {event.dest}"
         case events.LatestFailed():
             return _hinted(f"failed    the link {event.link} to {event.dest}: {event.error}", event.hint)
+        case events.WebhookReceived() if verbose:
+            return f"webhook   {event.result}"
         case events.PublicationPruned():
             return f"pruned    {_job(event)}: {size(event.size)}, {event.why} -> trash (was {event.dest})"
         case events.PublicationRestored():

@@ -11,11 +11,13 @@ import click
 
 from artifact_sync import app
 from artifact_sync.cli.jsonl import dumps
+from artifact_sync.cli.lag_lines import Behind
 from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
 from artifact_sync.cli.process import finish, supervise
 from artifact_sync.cli.retention_lines import look_lines
 from artifact_sync.cli.standing import hook_counts, hook_words
 from artifact_sync.cli.words import ago, count, moment, size, span
+from artifact_sync.config import Settings
 from artifact_sync.core.timetable import Timetable
 from artifact_sync.errors import Outcome
 from artifact_sync.ports import HookFigures, KeepEntry, Progress, QueuedTransfer, Summary, TransferState
@@ -28,29 +30,38 @@ __all__ = ["command"]
 @selection_options
 @json_option
 def command(config_path: Path | None, *, selection: Selection, as_json: bool) -> int:
-    """Show the backlog, what is at risk, the last errors, the projects and the ledger of keeps."""
+    """Show the backlog, how far each rule is behind, what is at risk, the last errors, the projects and the ledger of keeps."""
     settings = load_settings(config_path, selection)
 
     async def work() -> int:
         async with app.read(settings) as reading:
             summary = await reading.state.summary()
             hooks = await reading.state.hook_figures()
-        if as_json:
-            print(dumps({field.name: getattr(summary, field.name) for field in fields(summary)} | {"hooks": hooks}))
-        else:
             now = datetime.now(UTC)
-            print("\n".join((*_lines(summary, now), *_hooks(hooks, now), *_limit(settings.downloads.timetable, now))))
+            behind = await Behind.read(reading.overview, now)
+        if as_json:
+            told = {field.name: getattr(summary, field.name) for field in fields(summary)}
+            print(dumps(told | behind.data() | {"hooks": hooks, "budget": _budget(settings)}))
+        else:
+            lines = (*_lines(summary, behind, now), *_hooks(hooks, now), *_limit(settings.downloads.timetable, now))
+            print("\n".join(lines))
         return 0
 
     return finish(supervise(work))
 
 
-def _lines(summary: Summary, now: datetime) -> Iterator[str]:
+def _budget(settings: Settings) -> dict[str, float]:
+    requests = settings.gitlab.requests
+    return {"per_minute": requests.per_minute, "keep_share": requests.keep_share}
+
+
+def _lines(summary: Summary, behind: Behind, now: datetime) -> Iterator[str]:
     for trouble in summary.troubles:
         hint = f" (hint: {trouble.hint})" if trouble.hint else ""
         yield f"failing:   {trouble.subject}, for {span(now - trouble.since)}: {trouble.error}{hint}"
     states = (f"{summary.by_state.get(state, 0):,} {state}" for state in TransferState)
     yield f"transfers: {', '.join(states)}; {size(summary.published_bytes)} mirrored"
+    yield from behind.lines(now)
     yield f"watched:   {count(summary.watched_pipelines, 'pipeline')} with jobs that may still finish"
     yield f"keeps:     {summary.keeps_due:,} scheduled"
     yield from look_lines(summary)

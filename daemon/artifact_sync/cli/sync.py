@@ -53,7 +53,7 @@ def command(
     settings = load_settings(config_path, selection)
     sandbox.refuse(settings.store_path)
     if verbose:
-        configure(level="debug", words=notice)
+        configure(level="debug", words=notice, masking=app.masking(settings))
     with reporter(as_json=as_json, verbose=verbose) as tell:
         seen = _Seen()
 

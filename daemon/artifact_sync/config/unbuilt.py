@@ -39,7 +39,6 @@ class Unbuilt:
 UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt(("store", "url"), "object stores", None),
     Unbuilt(("state", "url"), "states in PostgreSQL", None),
-    Unbuilt(("server", "webhook_secret"), "receivers of webhooks", None),
 )
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "TransferEnded",
     "TransferStarted",
     "TrashEmptied",
+    "WebhookReceived",
 ]
 
 
@@ -313,6 +314,15 @@ class Stopping:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookReceived:
+    """GitLab delivered a webhook, or somebody tried to."""
+
+    #: ``accepted``, ``duplicate``, ``ignored`` (it says nothing of use), ``refused`` (not proved to be GitLab's), or
+    #: ``overflow`` (nobody had time for it; polling finds what it was about).
+    result: str
+
+
 Event = (
     Started
     | ProjectFound
@@ -337,5 +347,6 @@ Event = (
     | TrashEmptied
     | Recovered
     | Stopping
+    | WebhookReceived
 )
 Emit = Callable[[Event], None]

@@ -40,6 +40,11 @@ class Asked:
         #: Jobs that no rule selects or GitLab does not show, with the monotonic time until which that is believed.
         self._in_vain: dict[tuple[int | str, int], float] = {}
 
+    def renew(self, means: Means) -> None:
+        """By other rules from now on, which may select what was asked for in vain."""
+        self._means = means
+        self._in_vain.clear()
+
     async def bring(self, project: int | str, job_id: int) -> int | None:
         """Have the job mirrored; its project's id once its transfers have ended, however they did.
 

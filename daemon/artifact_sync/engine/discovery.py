@@ -7,10 +7,11 @@ looked at until there are none; and pipelines that moved after they stood still.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from artifact_sync.core.model import Project
+from artifact_sync.core.model import Job, Project
 from artifact_sync.engine.history import History
 from artifact_sync.engine.judging import Findings, Walk, pipeline_ids
 from artifact_sync.engine.looks import Looks, follows
@@ -63,6 +64,10 @@ class Discovery:
     async def backfill(self, project: Project) -> bool:
         """Look at one page of history; whether there is more. Raises as ``poll``."""
         return await self._history.page(project)
+
+    async def hinted(self, project: Project, pipeline_id: int) -> Sequence[Job]:
+        """Look at a pipeline that somebody says has moved; its jobs. Raises what Remote and State raise."""
+        return await self._looks.hinted(project, pipeline_id)
 
     async def idle_for(self, project: Project) -> timedelta:
         """How long nothing has moved in it, as far as is known; zero for a project never seen. Raises StateError."""

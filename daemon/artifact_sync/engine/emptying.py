@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from artifact_sync.core.events import TrashEmptied
 from artifact_sync.engine.means import Means
+from artifact_sync.engine.policy import EnginePolicy
 from artifact_sync.engine.pruning import moment_of
 from artifact_sync.ports import Store
 
@@ -31,6 +32,10 @@ class Emptying:
         self._search = False
         #: Whether something was in the trash when it was looked at last; or nobody has looked yet.
         self.holds = True
+
+    def renew(self, policy: EnginePolicy) -> None:
+        """Other limits from now on."""
+        self._policy = policy
 
     def search(self) -> None:
         """Look for objects that nobody needs, also if nothing leaves the trash: a killed run may have left them."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 import anyio
 
 from artifact_sync.core.events import Emit, Event, TransferEnded
+from artifact_sync.core.hints import Hint, Receipt
 from artifact_sync.core.rules import Rule
 from artifact_sync.engine.accounts import Accounts
+from artifact_sync.engine.bell import Bell
 from artifact_sync.engine.following import Following
 from artifact_sync.engine.groups import single_error
 from artifact_sync.engine.hooks import Hooks
@@ -25,7 +28,7 @@ from artifact_sync.engine.repair import Repaired, repair
 from artifact_sync.engine.scrub import Scrubber
 from artifact_sync.engine.verifying import Gauge
 from artifact_sync.engine.workers import Fetches, Workers
-from artifact_sync.errors import CredentialRefused, Outcome, RemoteError
+from artifact_sync.errors import CredentialRefused, NoSpace, Outcome, RemoteError
 from artifact_sync.ports import (
     Clock,
     Commands,
@@ -90,8 +93,6 @@ class Engine:
         self._state = state
         self._queue = queue
         self._clock = clock
-        self._rules = rules
-        self._policy = policy
         self._emit = emit
         self._accounts = Accounts(means)
         self._latest = Latest(store=store, state=state, clock=clock, rules=rules, emit=emit)
@@ -110,6 +111,11 @@ class Engine:
         self._janitor = Janitor(means, store)
         self._keeper = Keeper(means)
         self._following = Following(means, found=self._found)
+        #: What looks at GitLab now.
+        self._looking: anyio.CancelScope | None = None
+        #: Rung when other links are asked for, and the next ring that was not heard yet.
+        self._relink = Bell()
+        self._relinked = self._relink.next_ring
 
     async def recover(self) -> None:
         """Finish what the run before left. Raises StateError, StoreDamaged, NoSpace."""
@@ -169,15 +175,63 @@ class Engine:
                 group.start_soon(self._accounts.run)
                 group.start_soon(self._janitor.run)
                 group.start_soon(self._hooks.run)
-                if self._policy.scrub is not None:
-                    group.start_soon(self._scrubber.run, self._policy.scrub)
+                group.start_soon(self._follow_links)
+                if self._means.policy.scrub is not None:
+                    group.start_soon(self._scrubber.run, self._means.policy.scrub)
+                await self._look()
+
+    async def renew(
+        self, *, rules: Sequence[Rule], policy: EnginePolicy, commands: Commands | None, relink: bool, relook: bool
+    ) -> None:
+        """Go on by other rules and limits. No transfer, keep, hook or prune that is under way is stopped.
+
+        Looks at GitLab begin anew where anything changed that concerns them, as after a start; what they had found is saved.
+        ``relink``: other links are asked for. ``relook``: what was refused may not be any more. Raises StateError.
+        """
+        before = self._means
+        self._means = means = replace(before, rules=rules, policy=policy)
+        self._latest.renew(rules)
+        self._workers.renew(policy)
+        self._janitor.renew(means)
+        await self._hooks.renew(means, commands)
+        if relink:
+            self._relink.ring()
+        if self._looking is None:
+            self._following = Following(means, found=self._found)
+        elif relook or _looks_by(policy) != _looks_by(before.policy):
+            self._looking.cancel()
+
+    async def pulse(self) -> float:
+        """Seconds since the last step of the worker that made none for longest; once the state has answered. Raises StateError."""
+        await self._state.belongs_to()
+        return self._workers.still
+
+    async def _look(self) -> None:
+        while True:
+            with anyio.CancelScope() as self._looking:
                 await self._following.follow()
+            await self._following.end()
+            # Nothing is waited for from here to the next scope: a reload finds one that it can end.
+            self._following = self._following.successor(self._means)
+
+    async def _follow_links(self) -> None:
+        """Have links that were not asked for before point at what is here already, as a start does."""
+        while True:
+            await self._relinked.wait()
+            self._relinked = self._relink.next_ring
+            # Where the disk is full, the next start or publication makes them.
+            with suppress(NoSpace):
+                survey = self._latest.survey()
+                async for queued in self._state.published():
+                    if await self._store.exists(queued.transfer.dest, queued.files):
+                        await survey.met(queued.transfer)
+                await survey.end()
 
     async def explain(self, project_id: int, job_id: int) -> Explanation:
         """One job, judged by every rule. Raises what Remote and State raise."""
-        project = await known_as(self._remote, await self._remote.project(project_id), self._rules)
+        project = await known_as(self._remote, await self._remote.project(project_id), self._means.rules)
         return await explained(
-            project, job_id, remote=self._remote, state=self._state, clock=self._clock, rules=self._rules
+            project, job_id, remote=self._remote, state=self._state, clock=self._clock, rules=self._means.rules
         )
 
     @property
@@ -198,6 +252,10 @@ class Engine:
     def wake(self) -> None:
         """Something was put into the state that its workers and its keeper wait for."""
         self._found()
+
+    def hint(self, hint: Hint) -> Receipt:
+        """Somebody says that something happened in GitLab: it is looked at soon. Never waits, and never fails."""
+        return self._following.hint(hint)
 
     async def repair(self, source: AsyncIterator[QueuedTransfer], *, gauge: Gauge) -> Repaired:
         """Verify these publications, and mend what is damaged. Raises as ``repair.repair``."""
@@ -221,7 +279,7 @@ class Engine:
         while True:
             await self._queue.revive()
             self._workers.wake()
-            await self._clock.sleep(self._policy.revive_every.total_seconds())
+            await self._clock.sleep(self._means.policy.revive_every.total_seconds())
 
     def _heard(self, event: Event) -> None:
         self._accounts.counting(event)
@@ -241,3 +299,16 @@ class Engine:
         except RemoteError:
             return False
         return False
+
+
+def _looks_by(policy: EnginePolicy) -> tuple[object, ...]:
+    """All that looks at GitLab go by. The rules, what is done after a publication left out, are in it by their digest."""
+    return (
+        policy.rules,
+        policy.interval,
+        policy.max_interval,
+        policy.backfill,
+        policy.audit,
+        policy.settle,
+        policy.polls,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,9 +11,12 @@ import anyio
 from anyio.abc import TaskGroup
 
 from artifact_sync.core.events import ProjectFailed, ProjectFound
+from artifact_sync.core.hints import Hint, Receipt
 from artifact_sync.core.model import Project
 from artifact_sync.engine.audit import audit
+from artifact_sync.engine.bell import Bell, rung
 from artifact_sync.engine.discovery import Discovery
+from artifact_sync.engine.hints import Hints
 from artifact_sync.engine.means import Means
 from artifact_sync.engine.projects import Resolved, resolve
 from artifact_sync.errors import CredentialRefused, Refused, RemoteError
@@ -37,6 +40,8 @@ class _Followed:
 
     project: Project
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    #: Rung when a webhook hints at something in it.
+    bell: Bell = field(default_factory=Bell)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +56,8 @@ class Looked:
 class Following:
     """Discovery over all projects that the rules mean. ``found`` is called when there may be something new to do."""
 
-    def __init__(self, means: Means, *, found: Callable[[], None]) -> None:
+    def __init__(self, means: Means, *, found: Callable[[], None], met: Iterable[int] = ()) -> None:
+        """``met``: projects, by id, that are no news."""
         self._means = means
         self._remote = means.remote
         self._state = means.state
@@ -61,12 +67,13 @@ class Following:
         self._emit = means.emit
         self._found = found
         self._discovery = Discovery(means)
-        self._met: set[int] = set()
+        self._met = set(met)
         self._followed: dict[int, _Followed] = {}
         self._in_trouble: set[str] = set()
         #: What the rules name and GitLab does not show.
         self._named_in_vain: set[str] = set()
         self._polls = anyio.CapacityLimiter(means.policy.polls)
+        self._hints = Hints(means.clock, per_minute=means.policy.hinted)
 
     async def pass_over(self) -> Looked:
         """Every project to its horizon, once. Raises CredentialRefused, StateError, NoSpace; a RemoteError when none can be listed."""
@@ -96,11 +103,29 @@ class Following:
                 looked.projects += 1
             self._found()
 
+    async def end(self) -> None:
+        """It ends before another one begins: what troubles it told of are for that one to find again. Raises StateError."""
+        for subject in tuple(self._in_trouble):
+            await self._well(subject)
+
+    def successor(self, means: Means) -> Following:
+        """One that takes over, by other rules."""
+        return Following(means, found=self._found, met=self._met)
+
     async def follow(self) -> None:
         """Poll every project as long as it is listed, and audit all of them now and then, until cancelled. Raises StateError."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._audits)
             await self._keep_up(group)
+
+    def hint(self, hint: Hint) -> Receipt:
+        """Have a pipeline looked at before its time, where its project is followed. Never waits."""
+        followed = self._followed.get(hint.project_id)
+        if followed is None:
+            return Receipt.IGNORED
+        taken = self._hints.add(hint)
+        followed.bell.ring()
+        return Receipt.ACCEPTED if taken else Receipt.OVERFLOW
 
     async def _keep_up(self, group: TaskGroup) -> None:
         """Ask now and then which projects there are."""
@@ -124,6 +149,7 @@ class Following:
             if not resolved.failures:
                 for project_id in followed.keys() - resolved.projects.keys():
                     followed.pop(project_id).scope.cancel()
+                    self._hints.forget(project_id)
             if not resolved.failures:
                 wait = self._policy.interval
             await self._clock.sleep((wait if resolved.failures else self._policy.resolve_every).total_seconds())
@@ -154,7 +180,32 @@ class Following:
                     failures += 1
                     # Looks that are due wait as well, or it would be asked without a pause.
                     due = self._clock.now() + min(self._policy.interval * (1 << min(failures, 16)), _LONGEST_BACKOFF)
-                await self._clock.sleep((due - self._clock.now()).total_seconds())
+                await self._rest(followed, due)
+
+    async def _rest(self, followed: _Followed, due: datetime) -> None:
+        """Until the next poll is due. What webhooks hint at is looked at meanwhile, and brings that poll nearer."""
+        while (left := (due - self._clock.now()).total_seconds()) > 0:
+            ring, project = followed.bell.next_ring, followed.project
+            wait = self._hints.wait(project.id)
+            if wait == 0:
+                await self._hinted(project)
+                # It is busy, whatever it was before.
+                soon = self._clock.now() + self._policy.interval
+                due = min(due, soon, await self._state.next_look(project.id) or soon)
+            else:
+                await rung(ring, left if wait is None else min(left, wait), self._clock)
+
+    async def _hinted(self, project: Project) -> None:
+        hinted = self._hints.take(project.id)
+        try:
+            async with self._polls:
+                jobs = await self._discovery.hinted(project, hinted.pipeline_id)
+        except RemoteError:
+            # The poll comes all the same, and tells what is wrong.
+            self._hints.looked(project.id, hinted, None)
+        else:
+            self._hints.looked(project.id, hinted, jobs)
+            self._found()
 
     async def _history(self, project: Project, *, until: datetime) -> None:
         """Pages of history until it is time to look at what is new, and one at the least."""
@@ -163,6 +214,8 @@ class Following:
             async with self._polls:
                 more = await self._discovery.backfill(project)
             self._found()
+            while self._hints.wait(project.id) == 0:
+                await self._hinted(project)
             more = more and self._clock.now() < until
 
     async def _audits(self) -> None:

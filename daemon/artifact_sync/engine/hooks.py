@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 import anyio
 import structlog
 from anyio.abc import TaskGroup
+from structlog.contextvars import bound_contextvars
 
 from artifact_sync.core.after import HookKind
 from artifact_sync.core.backoff import delay
@@ -41,6 +42,8 @@ _FULL = 30.0
 #: Seconds for what runs when the program is to end.
 _GRACE = 2.0
 
+_UNWANTED = "no rule wants it any more"
+
 _Lane = tuple[str, ...]
 
 
@@ -64,20 +67,30 @@ class Hooks:
         self._policy = means.policy
         self._emit = emit
         self._store = store
-        self._commands = commands
         self._webhooks = webhooks
-        self._deletion = Deletion(means, store)
-        self._rules = {rule.name: rule for rule in means.rules}
-        able = {HookKind.COMMAND: commands, HookKind.WEBHOOK: webhooks, HookKind.DELETE_REMOTE: store}
-        #: What present rules want.
-        self._wanted = frozenset((rule.name, kind) for rule in means.rules for kind in rule.after.kinds)
-        self._runnable = frozenset((rule, kind) for rule, kind in self._wanted if able[kind] is not None)
+        self._follow(means, commands)
         self._bell = Bell()
         self._busy: dict[_Lane, DueHook] = {}
         #: Ids of those that wait for something else than their own next attempt.
         self._waiting: set[int] = set()
         self._last_end = means.clock.monotonic()
         self.tally = HookTally()
+
+    def _follow(self, means: Means, commands: Commands | None) -> None:
+        self._policy = means.policy
+        self._commands = commands
+        self._deletion = Deletion(means, self._store)
+        self._rules = {rule.name: rule for rule in means.rules}
+        able = {HookKind.COMMAND: commands, HookKind.WEBHOOK: self._webhooks, HookKind.DELETE_REMOTE: self._store}
+        #: What present rules want.
+        self._wanted = frozenset((rule.name, kind) for rule in means.rules for kind in rule.after.kinds)
+        self._runnable = frozenset((rule, kind) for rule, kind in self._wanted if able[kind] is not None)
+
+    async def renew(self, means: Means, commands: Commands | None) -> None:
+        """Other rules and limits for what begins from now on; what runs ends as it began. Raises StateError."""
+        self._follow(means, commands)
+        await self.drop()
+        self.wake()
 
     def begin(self) -> None:
         """A pass begins: nothing done yet."""
@@ -87,8 +100,7 @@ class Hooks:
     async def drop(self) -> None:
         """What no rule wants any more is given up, and said. Raises StateError."""
         now = self._clock.now()
-        detail = "no rule wants it any more"
-        for dropped in await self._state.drop_hooks(self._wanted, detail=detail, at=now):
+        for dropped in await self._state.drop_hooks(self._wanted, detail=_UNWANTED, at=now):
             self._emit(HooksDropped(rule=dropped.rule, kind=dropped.kind, count=dropped.count))
 
     def wake(self) -> None:
@@ -97,11 +109,12 @@ class Hooks:
 
     async def run(self) -> None:
         """Run hooks as they come due, until cancelled. Raises StateError."""
-        if not self._runnable:
-            return
         async with anyio.create_task_group() as group:
             while True:
                 ring = self._bell.next_ring
+                if not self._runnable:
+                    await ring.wait()
+                    continue
                 left = await self._start_due(group)
                 await rung(ring, min(_LOOK, max(0.01, left)), self._clock)
 
@@ -132,7 +145,8 @@ class Hooks:
         first: dict[_Lane, DueHook] = {}
         for hook in await self._state.next_hooks(self._runnable, limit=_BATCH):
             lane = self._lane(hook)
-            if lane not in self._busy:
+            # One that runs may have got another lane since, by other rules.
+            if lane not in self._busy and all(hook.id != busy.id for busy in self._busy.values()):
                 # They come in the order of their publications, also where two rules have one receiver.
                 first.setdefault(lane, hook)
         for lane, hook in first.items():
@@ -146,7 +160,11 @@ class Hooks:
         return left
 
     def _lane(self, hook: DueHook) -> _Lane:
-        after = self._rules[hook.rule].after
+        # None: the rule was taken away a moment ago.
+        rule = self._rules.get(hook.rule)
+        if rule is None:
+            return (hook.kind, str(hook.id))
+        after = rule.after
         if hook.kind is HookKind.COMMAND and after.command is not None:
             return (hook.kind, *after.command.arguments)
         if hook.kind is HookKind.WEBHOOK and after.webhook is not None:
@@ -163,7 +181,8 @@ class Hooks:
         async def work() -> None:
             hook = await self._state.hook(due.id)
             if hook is not None and hook.state is HookState.WAITING:
-                await self._attempt(hook)
+                with bound_contextvars(hook=hook.id, job=hook.queued.transfer.job.id):
+                    await self._attempt(hook)
 
         try:
             await _patiently(work)
@@ -218,7 +237,10 @@ class Hooks:
 
     async def _carried_out(self, hook: QueuedHook) -> str:
         """Raises HookFailed, Untouched, NotNow, StateError, StoreError and its kin."""
-        queued, after = hook.queued, self._rules[hook.rule].after
+        queued, rule = hook.queued, self._rules.get(hook.rule)
+        if rule is None:
+            raise Untouched(_UNWANTED)
+        after = rule.after
         if queued.state in {TransferState.PRUNING, TransferState.PRUNED}:
             raise Untouched("the publication was taken away by retention")
         if hook.kind is HookKind.DELETE_REMOTE:
@@ -236,7 +258,7 @@ class Hooks:
             values = values_of(transfer, hook.rule, path=place.path, manifest=place.manifest)
             told = environment(values, key=key, attempt=hook.attempts + 1, job_url=transfer.job.web_url)
             return await self._commands.run(after.command.render(values), told)
-        raise Untouched("no rule wants it any more")
+        raise Untouched(_UNWANTED)
 
     def _again_at(self, hook: QueuedHook, error: ArtifactSyncError) -> datetime | None:
         failed = hook.attempts + 1

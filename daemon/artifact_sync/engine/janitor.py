@@ -59,25 +59,33 @@ class Janitor:
         self._store = store
         self._emptying = Emptying(means, store)
         self._troubled = False
+        #: When it looks by itself the next time, on the monotonic clock.
+        self._due = float("inf")
+
+    def renew(self, means: Means) -> None:
+        """Other rules and limits from the next look on, which comes as soon as after a start."""
+        self._rules, self._policy = means.rules, means.policy
+        self._emptying.renew(means.policy)
+        self._due = min(self._due, self._clock.monotonic() + self._policy.first_prune.total_seconds())
 
     async def run(self) -> None:
         """Look now and then, and do what commands order, until cancelled. Raises StateError."""
         began = self._clock.monotonic()
-        due = began + self._policy.first_prune.total_seconds()
+        self._due = began + self._policy.first_prune.total_seconds()
         self._emptying.search()
         while True:
             # Where the state's disk is full, all of this waits.
             with suppress(NoSpace):
                 if await self.obey():
                     began = self._clock.monotonic()
-                if self._clock.monotonic() >= due:
-                    due = self._clock.monotonic() + self._policy.prune_every.total_seconds()
+                if self._clock.monotonic() >= self._due:
+                    self._due = self._clock.monotonic() + self._policy.prune_every.total_seconds()
                     await self.look()
                 elif self._emptying.holds:
                     await self.tidy()
             now = self._clock.monotonic()
             tick = min(max(_SOONEST, (now - began) / _PARTS), self._policy.orders_every.total_seconds())
-            await self._clock.sleep(max(0.0, min(tick, due - now)))
+            await self._clock.sleep(max(0.0, min(tick, self._due - now)))
 
     async def look(self) -> PruneReport:
         """Prune what no rule keeps, unless that is too much at once, and empty the trash of what was long in it.

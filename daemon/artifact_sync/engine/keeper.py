@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import anyio
+from structlog.contextvars import bound_contextvars
 
 from artifact_sync.core.events import Kept
 from artifact_sync.core.model import Job, KeepDue, KeepResult
@@ -92,7 +93,8 @@ class Keeper:
             if now - due.expire_at > _SURELY_EXPIRED:
                 ending = _Ending(KeepResult.EXPIRED, "not asked: the expiry had passed")
             else:
-                ending = await self._called(due)
+                with bound_contextvars(job=due.job_id):
+                    ending = await self._called(due)
         now = self._clock.now()
         again_at = self._again_at(due, now) if ending.again else None
         if ending.refused and again_at is not None:

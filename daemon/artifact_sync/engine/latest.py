@@ -25,9 +25,13 @@ class Latest:
         self._links = store.links
         self._state = state
         self._clock = clock
-        self._rules = tuple(rule for rule in rules if rule.publish.latest is not None)
+        self.renew(rules)
         self._emit = emit
         self._in_trouble: set[str] = set()
+
+    def renew(self, rules: Sequence[Rule]) -> None:
+        """Links follow these rules from now on; a survey moves those for what is here already."""
+        self._rules = tuple(rule for rule in rules if rule.publish.latest is not None)
 
     def of(self, transfer: Transfer) -> tuple[Link, ...]:
         """The links that what the transfer publishes is a candidate for."""

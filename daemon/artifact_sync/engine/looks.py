@@ -79,6 +79,37 @@ class Looks:
             await self._remote.project(place)
             await self.save(project, progress, Findings(), unwatch=[watched.pipeline_id])
             return
+        await self._judged(project, runs_in, watched, progress, jobs, late=True)
+
+    async def hinted(self, project: Project, pipeline_id: int) -> Sequence[Job]:
+        """Look at a pipeline before its time; its jobs, and none where there is nothing to see.
+
+        Nothing that is known of the pipeline is forgotten by that: the hint may be wrong. Raises what Remote and State raise.
+        """
+        progress = await self._state.progress(project.id)
+        if progress is None:
+            return ()
+        try:
+            jobs = await self._jobs_of(project, pipeline_id)
+        except NotFound:
+            return ()
+        if jobs:
+            watched = WatchedPipeline(
+                project_id=project.id, pipeline_id=pipeline_id, look_at=self._clock.now(), seen=_NO_JOBS
+            )
+            await self._judged(project, project, watched, progress, jobs, late=False)
+        return jobs
+
+    async def _judged(
+        self,
+        project: Project,
+        runs_in: Project,
+        watched: WatchedPipeline,
+        progress: Progress,
+        jobs: Sequence[Job],
+        *,
+        late: bool,
+    ) -> None:
         horizon = None if progress.horizon is None else progress.horizon - _DIFFERENCE
         via = None if runs_in is project else project
         findings = await self.judge(runs_in, jobs, Walk(from_top=True), horizon, backfill=False, via=via)
@@ -90,12 +121,12 @@ class Looks:
         findings.pending, findings.dormant = set(), set()
         # Where other tools report statuses, a pipeline has no jobs at all (app/models/generic_commit_status.rb).
         if not waits or not (jobs or triggering or watched.seen != _NO_JOBS):
-            await self.save(project, progress, findings, watch=triggered, unwatch=[watched.pipeline_id], late=True)
+            await self.save(project, progress, findings, watch=triggered, unwatch=[watched.pipeline_id], late=late)
             return
         seen = _fingerprint(jobs) if jobs else watched.seen
         looks = watched.looks + 1 if seen == watched.seen else 0
         again = self._again(watched, looks=looks, seen=seen)
-        await self.save(project, progress, findings, watch=[*triggered, again], late=True)
+        await self.save(project, progress, findings, watch=[*triggered, again], late=late)
 
     async def _triggered(
         self, project: Project, runs_in: Project, pipeline_id: int

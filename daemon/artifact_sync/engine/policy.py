@@ -28,6 +28,8 @@ class EnginePolicy:
     polls: int = 8
     #: Keeps called at the same time.
     keeps: int = 4
+    #: Looks a minute that webhooks may cause.
+    hinted: float = 200.0
     #: First and longest wait before a transfer is tried again.
     retry_base: float = 2.0
     retry_cap: float = 300.0

@@ -7,6 +7,7 @@ from artifact_sync.engine.latest import Latest
 from artifact_sync.engine.pruning import finish
 from artifact_sync.errors import Corrupt, Obstructed
 from artifact_sync.ports import Clock, Publication, Queue, QueuedTransfer, State, Store, TransferState
+from artifact_sync.ports.steps import stepped
 
 __all__ = ["recover"]
 
@@ -24,6 +25,7 @@ async def recover(*, store: Store, state: State, queue: Queue, clock: Clock, lat
     for queued in await state.half_pruned():
         pruned += await _moved(queued, store, state)
     for queued in await state.unfinished():
+        stepped()
         if queued.state is TransferState.STAGED and await _republished(queued, store, queue, clock):
             republished += 1
         else:
@@ -31,6 +33,7 @@ async def recover(*, store: Store, state: State, queue: Queue, clock: Clock, lat
             restarted += 1
     survey = latest.survey()
     async for queued in state.published():
+        stepped()
         if not await store.exists(queued.transfer.dest, queued.files):
             await queue.lost(queued.id)
             missing += 1

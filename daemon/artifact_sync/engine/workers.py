@@ -7,10 +7,12 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import anyio
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from artifact_sync.core.backoff import delay
 from artifact_sync.core.events import Emit, TransferEnded, TransferStarted
@@ -30,6 +32,7 @@ from artifact_sync.errors import (
     Transient,
 )
 from artifact_sync.ports import Clock, Publication, Queue, QueuedTransfer, Store
+from artifact_sync.ports.steps import Steps, watched
 
 __all__ = ["Fetches", "Probe", "Tally", "Workers"]
 
@@ -116,6 +119,11 @@ class Workers:
         self._rests = 0
         #: Workers that wait for work.
         self._idle = 0
+        #: Workers that there are, and what has one more begin; None where none work.
+        self._staff = 0
+        self._hire: Callable[[], object] | None = None
+        #: Of those at work.
+        self._steps: set[Steps] = set()
         self.tally = Tally()
 
     def on(self, queue: Queue) -> Workers:
@@ -130,6 +138,17 @@ class Workers:
             probe=self._probe,
             latest=self._latest,
         )
+
+    def renew(self, policy: EnginePolicy) -> None:
+        """Other limits from now on. Nothing is given up for them: a worker that is one too many ends after its transfer."""
+        self._policy = policy
+        self._complete()
+        self.wake()
+
+    @property
+    def still(self) -> float:
+        """Seconds since the last step of the worker that made none for longest; waits with an end of their own are none."""
+        return max((steps.still for steps in self._steps), default=0.0)
 
     def begin(self) -> None:
         """Begin a pass: nothing done yet, and what stopped the last one may be mended."""
@@ -150,12 +169,21 @@ class Workers:
         async with anyio.create_task_group() as timing:
             timing.start_soon(self._ring_when_due)
             async with anyio.create_task_group() as group:
-                for _ in range(self._policy.downloads):
-                    group.start_soon(self._worker, finish)
+                self._staff, self._hire = 0, partial(group.start_soon, self._worker, finish)
+                self._complete()
             timing.cancel_scope.cancel()
+
+    def _complete(self) -> None:
+        """Have as many workers as there may be."""
+        while self._hire is not None and self._staff < self._policy.downloads:
+            self._staff += 1
+            self._hire()
 
     async def _worker(self, finish: anyio.Event | None) -> None:
         while True:
+            if self._staff > self._policy.downloads:
+                self._staff -= 1
+                return
             pause = self._paused_until - self._clock.monotonic()
             if pause > 0:
                 if finish is not None and self._last_pause is not None:
@@ -168,7 +196,13 @@ class Workers:
             ring = self._bell.next_ring
             queued = await self._queue.claim(self._clock.now())
             if queued is not None:
-                await self._transfer(queued)
+                with watched(self._clock) as steps:
+                    self._steps.add(steps)
+                    try:
+                        with bound_contextvars(transfer=queued.id, job=queued.transfer.job.id):
+                            await self._transfer(queued)
+                    finally:
+                        self._steps.discard(steps)
                 continue
             if finish is not None and finish.is_set() and not await self._queue.open_count():
                 self.wake()

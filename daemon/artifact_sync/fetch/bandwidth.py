@@ -13,6 +13,7 @@ import structlog
 
 from artifact_sync.core.timetable import Timetable
 from artifact_sync.ports import Clock
+from artifact_sync.ports.steps import waiting
 
 __all__ = ["Bandwidth", "Share"]
 
@@ -55,9 +56,15 @@ class Bandwidth:
     share has to wait for another one's backlog. A cancelled wait leaves nothing behind.
     """
 
-    def __init__(self, timetable: Timetable, *, clock: Clock, zone: tzinfo | None = None) -> None:
-        """``clock``: of the machine that the timetable is about. ``zone``: the timetable's; None: the machine's."""
+    def __init__(
+        self, timetable: Timetable, *, clock: Clock, zone: tzinfo | None = None, renewable: bool = False
+    ) -> None:
+        """``clock``: of the machine that the timetable is about. ``zone``: the timetable's; None: the machine's.
+
+        ``renewable``: there may be another timetable at any time (``renew``).
+        """
         self._timetable = timetable
+        self._renewable = renewable
         self._clock = clock
         self._zone = zone
         self._limit: int | None = None
@@ -73,8 +80,8 @@ class Bandwidth:
 
     @property
     def unlimited(self) -> bool:
-        """Whether there is never a limit."""
-        return self._timetable.unlimited
+        """Whether there is never a limit, and never will be."""
+        return self._timetable.unlimited and not self._renewable
 
     @property
     def limit(self) -> int | None:
@@ -85,12 +92,18 @@ class Bandwidth:
             self._look(now)
         return self._limit
 
+    def renew(self, timetable: Timetable) -> None:
+        """Another timetable from now on, also for what is under way."""
+        self._timetable = timetable
+        self._known_until = float("-inf")
+
     async def admit(self, share: Share, size: int) -> None:
         """Wait until ``size`` bytes that were received are within the limit."""
         left = float(size)
         while left > 0 and self.limit is not None:
-            async with self._turn(share):
-                left -= await self._serve(share, left)
+            with waiting():
+                async with self._turn(share):
+                    left -= await self._serve(share, left)
 
     @asynccontextmanager
     async def _turn(self, share: Share) -> AsyncIterator[None]:

@@ -51,6 +51,10 @@ class Fetcher:
         self._policy = policy
         self._emit = emit
 
+    def renew(self, policy: FetchPolicy) -> None:
+        """Other limits for what begins from now on. The reserve of the disk stays as it is."""
+        self._policy = self._receiver.policy = policy
+
     async def fetch(self, queued: QueuedTransfer) -> tuple[StagedFile, ...]:
         """Steps P1 to P4 for every item that is not published yet: streamed, verified, fsynced.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from artifact_sync.core.events import Emit, Received
 from artifact_sync.ports import Clock
+from artifact_sync.ports.steps import stepped
 
 __all__ = ["ProgressReport"]
 
@@ -22,12 +23,14 @@ class ProgressReport:
 
     def received(self, size: int) -> None:
         """The current item has ``size`` bytes."""
+        stepped()
         now = self._clock.monotonic()
         if now - self._said_at >= self._interval:
             self._say(self._before + size, now)
 
     def item_ended(self, size: int) -> None:
         """The current item is complete with ``size`` bytes; said at once."""
+        stepped()
         self._before += size
         if self._said != self._before:
             self._say(self._before, self._clock.monotonic())

@@ -26,6 +26,7 @@ from artifact_sync.fetch.space import DiskReserve
 from artifact_sync.fetch.stream import Reception
 from artifact_sync.fetch.verify import verify_archive, verify_gzip
 from artifact_sync.ports import Body, Clock, QueuedTransfer, Remote, Source, State, Store
+from artifact_sync.ports.steps import waiting
 
 __all__ = ["Receiver"]
 
@@ -88,8 +89,10 @@ class Receiver:
             archive=transfer.job.archive,
         )
         arrival = await download.run(into)
-        statements = await self._verify(queued, item, into)
-        provenance = await judge_provenance(into.part, statements, limiter=self.verifiers)
+        # Threads that read all of it: their wait is as long as the archive is large.
+        with waiting():
+            statements = await self._verify(queued, item, into)
+            provenance = await judge_provenance(into.part, statements, limiter=self.verifiers)
         _warn(queued, provenance)
         if item.kind == "trace":
 
@@ -148,8 +151,9 @@ class Receiver:
 
     async def unpack_whole(self, part: str, *, into: str) -> Unpacked | Rejected:
         """As ``Store.unpack``, within the space that downloads leave."""
-        async with self.verifiers:
-            return await self._store.unpack(part, into=into, available=await self._reserve.spare())
+        with waiting():
+            async with self.verifiers:
+                return await self._store.unpack(part, into=into, available=await self._reserve.spare())
 
     async def _verify(self, queued: QueuedTransfer, item: Item, into: ResumablePart) -> tuple[Member, ...]:
         """What may be the runner's word on the files of a proved archive."""

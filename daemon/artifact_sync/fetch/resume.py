@@ -19,6 +19,7 @@ from artifact_sync.core.model import Item
 from artifact_sync.errors import ArtifactSyncError, ContentError, NotFound
 from artifact_sync.fetch.echo import etag_to_keep
 from artifact_sync.ports import Body, Part, PartRecord, PartRecords, Parts
+from artifact_sync.ports.steps import waiting
 
 __all__ = ["Entity", "ResumablePart", "opened"]
 
@@ -114,7 +115,7 @@ class ResumablePart:
 
     async def finish(self) -> tuple[str, int]:
         """As ``Part.finish``: (sha256 in hex, size)."""
-        with self._in_doubt():
+        with self._in_doubt(), waiting():
             digest, size = await self.part.finish()
         self._finished = True
         return digest, size
@@ -178,7 +179,9 @@ async def opened(
         record = None
     # The last byte is always asked for again: a range must not be empty, and the answer shows that it is the same entity.
     keep = min(record.size, record.total - 1) if record else 0
-    part = await store.part(name, keep=keep, expected=item.size)
+    # What is kept is hashed again.
+    with waiting():
+        part = await store.part(name, keep=keep, expected=item.size)
     resumable = ResumablePart(part, state, transfer_id=transfer_id, item=item, record=record)
     try:
         yield resumable

@@ -37,6 +37,12 @@ class Bucket:
         self._capacity = max(1.0, self._rate)
         self._level = min(self._level, self._capacity)
 
+    def resize(self, rate: float, factor: float, now: float) -> None:
+        """From now on the full rate is another one. What can be taken at once does not grow by that."""
+        self._fill(now)
+        self._full_rate = rate
+        self.scale(factor, now)
+
     def _fill(self, now: float) -> None:
         self._level = min(self._capacity, self._level + (now - self._at) * self._rate)
         self._at = now

@@ -11,7 +11,9 @@ from functools import partial
 import anyio
 
 from artifact_sync.gitlab.bucket import Bucket
+from artifact_sync.gitlab.traffic import Minute
 from artifact_sync.ports import Clock, Priority
+from artifact_sync.ports.steps import waiting
 
 __all__ = ["Budget"]
 
@@ -53,6 +55,9 @@ class Budget:
         self._changed = anyio.Event()
         #: How many were granted to each.
         self.granted: Counter[Priority] = Counter()
+        #: What is configured.
+        self.per_minute = per_minute
+        self._minute = Minute()
         now = clock.monotonic()
         second = per_minute / _SECONDS
         self._general = Bucket(second * (1 - keep_share), now)
@@ -67,14 +72,37 @@ class Budget:
         return self._factor
 
     @property
+    def remaining(self) -> int:
+        """Requests that may still go out in the minute that ends now."""
+        spent = self._minute.count(self._clock.monotonic())
+        return max(0, int(self.per_minute * self._factor) - spent)
+
+    @property
+    def paused(self) -> float:
+        """Seconds until any request may go out."""
+        return max(0.0, self._paused_until - self._clock.monotonic())
+
+    @property
     def waiting(self) -> int:
         """How many wait for their turn."""
         return len(self._waiting)
 
+    def resize(self, *, per_minute: float, keep_share: float, concurrency: int) -> None:
+        """Other limits from now on; those who wait go on waiting by them."""
+        now = self._clock.monotonic()
+        self._recover(now)
+        second = per_minute / _SECONDS
+        self.per_minute = per_minute
+        self._slots = concurrency
+        self._general.resize(second * (1 - keep_share), self._factor, now)
+        self._keep.resize(second * keep_share, self._factor, now)
+        self._wake()
+
     @asynccontextmanager
     async def permit(self, priority: Priority) -> AsyncIterator[None]:
         """Wait for one request's worth of the rate and hold a slot for as long as the block lasts."""
-        await self._acquire(priority)
+        with waiting():
+            await self._acquire(priority)
         try:
             yield
         finally:
@@ -130,6 +158,7 @@ class Budget:
         buckets[waits.index(0.0)].take(now)
         self._active += 1
         self.granted[waiter.priority] += 1
+        self._minute.add(now)
         waiter.granted = True
         return 0.0
 

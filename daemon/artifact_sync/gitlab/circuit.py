@@ -41,6 +41,11 @@ class Circuit:
         if token.kind in {TokenKind.PRIVATE, TokenKind.BEARER}:
             self._refused = token, error, self._clock.monotonic()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a token was refused, and none was accepted since."""
+        return self._refused is not None
+
     def accepted(self, token: Token) -> None:
         """GitLab took this token."""
         if self._refused is not None and self._refused[0] == token:

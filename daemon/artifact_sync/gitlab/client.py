@@ -29,6 +29,7 @@ from artifact_sync.gitlab.transport import Transport
 from artifact_sync.gitlab.triggers import TriggerJobs
 from artifact_sync.gitlab.writes import Writes
 from artifact_sync.ports import Body, Page, Piece, Pin, Priority, ServerVersion, Source, TokenInfo
+from artifact_sync.ports.traffic import TrafficFigures
 
 __all__ = ["Client"]
 
@@ -56,8 +57,11 @@ class Client:
         """Raises ConfigError for a base_url that is none."""
         address = Address.parse(options.base_url)
         redirects = RedirectPolicy(base=address, hosts=options.redirect_hosts)
+        self._clock = clock
         self._credential = Credential(options.token, clock)
         keeping = Credential(options.keep_token, clock) if options.keep_token else self._credential
+        #: By what they are for.
+        self._credentials = {"read": self._credential} | ({"keep": keeping} if options.keep_token else {})
         self._budget = Budget(
             clock, per_minute=options.per_minute, keep_share=options.keep_share, concurrency=options.concurrency
         )
@@ -75,6 +79,19 @@ class Client:
             lists=self._lists,
             triggers=self._triggers,
             writes=self._writes,
+        )
+
+    def renew(self, options: ClientOptions) -> None:
+        """Take over tokens and the budget of these options; the rest stays as it is. What is under way goes on."""
+        self._credential.read_from(options.token)
+        keeping = self._credential
+        if options.keep_token is not None:
+            keeping = self._credentials.get("keep") or Credential(options.keep_token, self._clock)
+            keeping.read_from(options.keep_token)
+        self._writes.credential = keeping
+        self._credentials = {"read": self._credential} | ({} if keeping is self._credential else {"keep": keeping})
+        self._budget.resize(
+            per_minute=options.per_minute, keep_share=options.keep_share, concurrency=options.concurrency
         )
 
     async def __aenter__(self) -> Self:
@@ -103,6 +120,27 @@ class Client:
         """How many of them GitLab answered with 429."""
         return _counted(self._requester.throttled)
 
+    def traffic(self) -> TrafficFigures:
+        """See ports.Traffic."""
+        tally, budget = self._requester.tally, self._budget
+        return TrafficFigures(
+            answers=dict(tally.answers),
+            received=tally.received,
+            per_minute=budget.per_minute,
+            factor=budget.factor,
+            remaining=budget.remaining,
+            waiting=budget.waiting,
+            pause=budget.paused,
+            quota_limit=tally.quota.limit,
+            quota_remaining=tally.quota.remaining,
+            quota_reset=tally.quota.reset,
+            refused={purpose: credential.is_refused for purpose, credential in self._credentials.items()},
+        )
+
+    async def tokens(self) -> Mapping[str, TokenInfo]:
+        """See ports.Traffic."""
+        return {purpose: await self._told_of(credential) for purpose, credential in self._credentials.items()}
+
     async def version(self) -> ServerVersion:
         """What answers, since 8.13 (https://docs.gitlab.com/api/version/)."""
         found = await self._one("version", _VERSION, priority=Priority.POLL)
@@ -110,14 +148,17 @@ class Client:
 
     async def token(self) -> TokenInfo:
         """What GitLab tells of a personal access token (https://docs.gitlab.com/api/personal_access_tokens/#self-inform)."""
-        kind = self._credential.token().kind
+        return await self._told_of(self._credential)
+
+    async def _told_of(self, credential: Credential) -> TokenInfo:
+        kind = credential.token().kind
         if kind in {TokenKind.NONE, TokenKind.JOB}:
             return TokenInfo()
         path = "personal_access_tokens/self"
         try:
             # OAuth tokens are refused here, and good elsewhere.
             personal = kind is TokenKind.PRIVATE
-            answer = await self._requester.ask(path, self._credential, priority=Priority.POLL, verdict=personal)
+            answer = await self._requester.ask(path, credential, priority=Priority.POLL, verdict=personal)
         except (NotFound, Refused):
             return TokenInfo()
         return _TOKEN.decode(answer.body, asked=asked_for("GET", path)).info()

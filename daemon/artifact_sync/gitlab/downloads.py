@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from artifact_sync.gitlab.ranges import Stretch, Wanted, continues, pin_of, stro
 from artifact_sync.gitlab.redirects import HOPS, STATUSES, Hop, RedirectPolicy, plain
 from artifact_sync.gitlab.requests import Credential, Requester, asked_for, refuse_encoding
 from artifact_sync.gitlab.targets import Targets
+from artifact_sync.gitlab.traffic import Tally
 from artifact_sync.gitlab.trouble import network
 from artifact_sync.ports import Body, Latest, Piece, Pin, Priority, Source
 
@@ -76,11 +77,14 @@ class Download:
     etag: str | None
     source: str
     content_type: str
+    #: Told how many bytes came.
+    came: Callable[[int], None] = field(default=lambda _: None, repr=False)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """See ports.Body.chunks. Of a broken answer, aiohttp drops what it had received but not handed out yet."""
         with network(self.asked):
             async for chunk in self.response.content.iter_chunked(_CHUNK):
+                self.came(len(chunk))
                 yield chunk
 
 
@@ -114,7 +118,7 @@ class Downloads:
                     break
                 # Not the rest that was asked for: then everything, from the start.
                 wanted = None
-            yield download
+            yield replace(download, came=self._requester.tally.came)
 
     @asynccontextmanager
     async def open_range(self, source: Source, stretch: Stretch, *, further: bool) -> AsyncIterator[Piece | None]:
@@ -126,7 +130,7 @@ class Downloads:
                 piece = await self._requester.persistently(
                     partial(self._piece, source, stretch, stack), attempts=attempts
                 )
-            yield piece
+            yield None if piece is None else replace(piece, came=self._requester.tally.came)
 
     async def _same_place(self, source: Source, stretch: Stretch, stack: AsyncExitStack) -> RangeDownload | None:
         """The piece from where GitLab sent the download before: it costs GitLab no request. None: ask GitLab."""
@@ -184,10 +188,13 @@ class Downloads:
                     headers |= token.headers()
                 # The budget is GitLab's; an object store has limits of its own, far above it.
                 async with self._requester.budget.permit(Priority.DOWNLOAD) if hop.trusted else nullcontext():
-                    exchange = self._requester.transport.stream(
+                    streamed = self._requester.transport.stream(
                         URL(hop.url, encoded=True), headers, trusted=hop.trusted, asked=asked, expected=expected
                     )
-                    response = await own.enter_async_context(exchange)
+                    tally = self._requester.tally if hop.trusted else Tally()
+                    with tally.exchange(Priority.DOWNLOAD, asked) as exchange:
+                        response = await own.enter_async_context(streamed)
+                        exchange.answered(response.status, response.headers)
                 if response.status not in STATUSES:
                     if not _acceptable(response.status, wanted):
                         body = await self._requester.transport.first_words(response)

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from http import HTTPStatus
+from itertools import count
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import structlog
+from structlog.contextvars import bound_contextvars
 from yarl import URL
 
 from artifact_sync.core.backoff import delay
@@ -25,8 +27,10 @@ from artifact_sync.gitlab.quota import Quota
 from artifact_sync.gitlab.redirects import HOPS, STATUSES, plain
 from artifact_sync.gitlab.revalidation import Look
 from artifact_sync.gitlab.tokens import Token, TokenSource
+from artifact_sync.gitlab.traffic import Tally
 from artifact_sync.gitlab.transport import Answer, Transport
 from artifact_sync.ports import Priority
+from artifact_sync.ports.steps import waiting
 
 __all__ = ["Credential", "Requester", "asked_for", "refuse_encoding"]
 
@@ -35,6 +39,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _SUCCESS = range(200, 300)
+_NUMBERS = count(1)
 _BASE, _CAP = 1.0, 900.0
 #: Seconds to wait for an endpoint's own limit, which counts by the minute and does not say when the next one begins
 #: (lib/api/helpers/rate_limiter.rb).
@@ -51,6 +56,10 @@ class Credential:
         self._source = source
         self._circuit = Circuit(clock)
 
+    def read_from(self, source: TokenSource) -> None:
+        """From now on the token comes from there."""
+        self._source = source
+
     def token(self) -> Token:
         """The token to show now. Raises CredentialRefused when there is none, or it was refused a moment ago."""
         token = self._source.current()
@@ -64,6 +73,11 @@ class Credential:
     def refused(self, token: Token, error: CredentialRefused) -> None:
         """GitLab answered 401 to this token."""
         self._circuit.refused(token, error)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether GitLab refused the last token, and has not taken one since."""
+        return self._circuit.is_open
 
 
 class Requester:
@@ -80,6 +94,7 @@ class Requester:
         #: How many were answered with 304, and how many with 429.
         self.unchanged: Counter[Priority] = Counter()
         self.throttled: Counter[Priority] = Counter()
+        self.tally = Tally()
 
     async def ask(
         self,
@@ -110,24 +125,28 @@ class Requester:
     ) -> T:
         """What ``once`` brings, tried again after what may pass. Raises what its last try raises."""
         attempt = 1
-        while True:
-            try:
-                return await once()
-            except Transient as error:
-                if attempt >= attempts or isinstance(error, Unreachable) or not again(error):
-                    raise
-                await self._wait(attempt, error)
-                attempt += 1
+        # One name for all of its tries: lines of the log that belong together are found by it.
+        with bound_contextvars(request=next(_NUMBERS)):
+            while True:
+                try:
+                    return await once()
+                except Transient as error:
+                    if attempt >= attempts or isinstance(error, Unreachable) or not again(error):
+                        raise
+                    await self._wait(attempt, error)
+                    attempt += 1
 
     async def _wait(self, attempt: int, error: Transient) -> None:
         seconds = delay(attempt, base=_BASE, cap=_CAP, jitter=random.random(), retry_after=error.retry_after)
         log.warning("request.retried", asked=error.asked, answer=error.answer, attempt=attempt, wait=round(seconds, 1))
-        await self._clock.sleep(seconds)
+        with waiting():
+            await self._clock.sleep(seconds)
 
     def welcomed(self, headers: Mapping[str, str], credential: Credential, token: Token) -> None:
         """GitLab took the token and the request; its quota may be used up by it."""
         credential.accepted(token)
         quota = Quota.of(headers, self._clock.now())
+        self.tally.told(quota)
         if quota.remaining == 0:
             self._pause(self._until(quota))
 
@@ -145,6 +164,7 @@ class Requester:
     ) -> RemoteError:
         """The error for an answer of GitLab's that is no success."""
         quota = Quota.of(headers, self._clock.now())
+        self.tally.told(quota)
         retry_after = quota.retry_after
         if status == HTTPStatus.TOO_MANY_REQUESTS and retry_after is None:
             retry_after = _ENDPOINT_WAIT if quota.endpoint_only else self._until(quota)
@@ -186,7 +206,9 @@ class Requester:
             async with self.budget.permit(priority):
                 url = URL(self.address.api(place), encoded=True)
                 headers = {**token.headers(), **condition}
-                answer = await self.transport.call(method, url, headers, asked=asked, body=body)
+                with self.tally.exchange(priority, asked) as exchange:
+                    answer = await self.transport.call(method, url, headers, asked=asked, body=body)
+                    exchange.answered(answer.status, answer.headers)
             if answer.status in _SUCCESS:
                 self.welcomed(answer.headers, credential, token)
                 refuse_encoding(answer.headers, asked=asked)

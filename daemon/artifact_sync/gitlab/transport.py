@@ -67,7 +67,8 @@ class Transport:
         context = _tls(self._options)
         # Through a proxy only the proxy's own name is resolved here, and that is nobody's choice but the configuration's.
         guarded = None if self._options.proxy else GuardedResolver(self._redirects)
-        self._api = await self._session(aiohttp.TCPConnector(ssl=context, limit=self._options.concurrency + 1))
+        # The budget bounds them.
+        self._api = await self._session(aiohttp.TCPConnector(ssl=context, limit=0))
         self._own = await self._session(Keeping(ssl=context, limit=0))
         self._foreign = await self._session(Keeping(ssl=context, limit=0, resolver=guarded, ttl_dns_cache=60))
         if guarded is not None:

@@ -19,7 +19,8 @@ class Writes:
 
     def __init__(self, requester: Requester, credential: Credential) -> None:
         self._requester = requester
-        self._credential = credential
+        #: Shown with each write.
+        self.credential = credential
 
     async def post(
         self, path: str, content: Mapping[str, object] | None = None, *, priority: Priority = Priority.POLL
@@ -27,13 +28,13 @@ class Writes:
         """The body of the answer. ``content`` is sent as JSON; empty: nothing is sent."""
         body = msgspec.json.encode(content) if content else None
         answer = await self._requester.ask(
-            path, self._credential, priority=priority, method="POST", body=body, again=_was_not_done
+            path, self.credential, priority=priority, method="POST", body=body, again=_was_not_done
         )
         return answer.body
 
     async def delete(self, path: str) -> None:
         """The answer says nothing."""
-        await self._requester.ask(path, self._credential, priority=Priority.POLL, method="DELETE", again=_was_not_done)
+        await self._requester.ask(path, self.credential, priority=Priority.POLL, method="DELETE", again=_was_not_done)
 
 
 def _was_not_done(error: Transient) -> bool:

@@ -27,6 +27,10 @@ class EmbeddedQueue:
         #: The project that had the last turn.
         self._served = -1
 
+    def renew(self, after: Mapping[str, Sequence[HookKind]]) -> None:
+        """From now on the rules want this after a publication."""
+        self._after = after
+
     async def claim(self, now: datetime) -> QueuedTransfer | None:
         """As the port says. A caller who is cancelled in it holds nothing."""
         taken: list[int] = []

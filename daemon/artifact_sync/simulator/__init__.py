@@ -8,6 +8,7 @@ from artifact_sync.simulator.archives import Archive, big, raw, small
 from artifact_sync.simulator.clock import SimClock
 from artifact_sync.simulator.demo import demo_world
 from artifact_sync.simulator.expected import expected
+from artifact_sync.simulator.hooks import SimHook
 from artifact_sync.simulator.limits import Limits, Quota, Throttle
 from artifact_sync.simulator.living import LivingWorld, Tell
 from artifact_sync.simulator.seen import RequestSeen
@@ -28,6 +29,7 @@ __all__ = [
     "Running",
     "SimClock",
     "SimGroup",
+    "SimHook",
     "SimJob",
     "SimPipeline",
     "SimProject",

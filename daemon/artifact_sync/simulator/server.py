@@ -26,6 +26,7 @@ from artifact_sync.simulator import (
 from artifact_sync.simulator.auth import presented
 from artifact_sync.simulator.delivery import HungUp
 from artifact_sync.simulator.harm import harmed
+from artifact_sync.simulator.hook_delivery import delivering
 from artifact_sync.simulator.replies import WORLD, ApiError, reply, world_of
 from artifact_sync.simulator.seen import Origin, RequestSeen
 from artifact_sync.simulator.world import World
@@ -58,7 +59,8 @@ async def serve(
     store.add_routes(storage.routes())
     async with _site(gitlab, host, port) as url, _site(store, host, storage_port) as storage_url:
         world.url, world.storage_url = url, storage_url
-        yield Running(url, storage_url, world)
+        async with delivering(world):
+            yield Running(url, storage_url, world)
 
 
 @asynccontextmanager
@@ -116,7 +118,8 @@ def _harmed(origin: Origin) -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith(backstage.PREFIX):
             return await handler(request)
-        action = world_of(request).faults.strike(origin, request.method, request.rel_url.raw_path)
+        ranged = "Range" in request.headers
+        action = world_of(request).faults.strike(origin, request.method, request.rel_url.raw_path, ranged=ranged)
         return await harmed(action, lambda: handler(request))
 
     return middleware

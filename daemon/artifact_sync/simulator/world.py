@@ -12,6 +12,7 @@ from artifact_sync.simulator.archives import Archive
 from artifact_sync.simulator.clock import SimClock
 from artifact_sync.simulator.expiry import EVERY, Sweeper
 from artifact_sync.simulator.faults import Faults
+from artifact_sync.simulator.hooks import Hooks
 from artifact_sync.simulator.limits import Limits
 from artifact_sync.simulator.progress import settle
 from artifact_sync.simulator.replica import Replica
@@ -82,6 +83,7 @@ class World:
         self.replica = Replica(self.clock)
         self.sweeper = Sweeper(self.clock.now(), every=sweep_every, going=self.replica.changing)
         self.requests = Requests()
+        self.hooks = Hooks(self.clock)
         self.tokens: dict[str, SimToken] = {}
         self.groups: dict[str, SimGroup] = {}
         self.projects: dict[int, SimProject] = {}
@@ -379,6 +381,7 @@ class World:
 
     def _tell(self, event: str, subject: SimJob | SimPipeline) -> None:
         """One of pipeline.started, job.(started|finished|played|retried|reset), artifacts.(uploaded|kept|expired|deleted)."""
+        self.hooks.told(event, subject)
         if self.listener is not None:
             self.listener(event, subject)
 

@@ -16,6 +16,7 @@ __all__ = [
     "add",
     "again",
     "always_kept_by",
+    "by_state",
     "drop",
     "ended",
     "figures",
@@ -118,12 +119,17 @@ def of_job(database: sqlite3.Connection, project_id: int, job_id: int) -> tuple[
     return tuple(_hook(database, row) for row in found)
 
 
+def by_state(database: sqlite3.Connection) -> dict[HookState, int]:
+    """How many stand where."""
+    return {HookState(row["state"]): row["number"] for row in database.execute(_HOOKS["count_by_state"])}
+
+
 def figures(database: sqlite3.Connection, limit: int) -> HookFigures:
     """How many stand where, and examples of those that make trouble."""
     failed = database.execute(_HOOKS["failed"], {"limit": limit}).fetchall()
     retrying = database.execute(_HOOKS["retrying"], {"limit": limit}).fetchall()
     return HookFigures(
-        by_state={HookState(row["state"]): row["number"] for row in database.execute(_HOOKS["count_by_state"])},
+        by_state=by_state(database),
         retrying=tuple(_hook(database, row) for row in retrying),
         failures=tuple(_hook(database, row) for row in failed),
     )

@@ -17,7 +17,7 @@ from artifact_sync.errors import CredentialRefused
 from artifact_sync.ports.catalogue import MirroredProject
 from artifact_sync.web.answers import ApiError, forbidden
 
-__all__ = ["CREDENTIALS", "Grant", "Reader", "Readers", "presented"]
+__all__ = ["CREDENTIALS", "Grant", "Reader", "Readers", "digest_of", "presented"]
 
 log = structlog.get_logger()
 
@@ -59,6 +59,10 @@ class Readers:
     def __init__(self, readers: Sequence[Reader] = ()) -> None:
         self._readers = tuple(readers)
 
+    def renew(self, readers: Sequence[Reader]) -> None:
+        """Others from the next request on."""
+        self._readers = tuple(readers)
+
     def grant(self, request: web.Request) -> Grant:
         """What the request may see. Raises ApiError: 401 without a good token, 403 for a foreign page in a browser."""
         if not self._readers:
@@ -67,17 +71,32 @@ class Readers:
         shown = presented(request)
         if shown is None:
             raise ApiError(401, {"message": "401 Unauthorized"})
-        # Hashes have one length, and headers that are no ASCII come as surrogates: neither may show in time or an error.
-        digest = sha256(shown.encode("utf-8", "surrogateescape")).digest()
-        granted = [reader for reader in self._readers if hmac.compare_digest(digest, _digest(reader))]
-        if not granted:
+        granted = self.opened_by(digest_of(shown))
+        if granted is None:
             # lib/gitlab/auth/auth_finders.rb: a wrong token is an error of its own.
             why = "Token was revoked. You have to re-authorize from the user."
             raise ApiError(401, {"error": "invalid_token", "error_description": why})
+        return granted
+
+    @property
+    def needed(self) -> bool:
+        """Whether a token is asked for."""
+        return bool(self._readers)
+
+    def opened_by(self, digest: bytes) -> Grant | None:
+        """What the token with this digest may see; None where there is none, or none any more."""
+        granted = [reader for reader in self._readers if hmac.compare_digest(digest, _digest(reader))]
+        if not granted:
+            return None
         scopes = [reader.projects for reader in granted]
         if any(scope is None for scope in scopes):
             return Grant()
         return Grant(tuple(scope for scope in scopes if scope is not None))
+
+
+def digest_of(token: str) -> bytes:
+    """What tokens are compared by: digests have one length, and texts that are no ASCII come as surrogates; neither may show."""
+    return sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def presented(request: web.Request) -> str | None:

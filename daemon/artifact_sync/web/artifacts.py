@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
@@ -20,7 +21,7 @@ from artifact_sync.web.members import kind_of, send_member, tree_rows
 from artifact_sync.web.paging import offset_headers, offset_of
 from artifact_sync.web.sending import attachment, send
 
-__all__ = ["archive_answer", "file_answer", "report_answer", "trace_answer", "tree_answer"]
+__all__ = ["archive_answer", "archive_rows", "file_answer", "report_answer", "trace_answer", "tree_answer"]
 
 Choice = Callable[[Transfer, Sequence[StagedFile]], StagedFile | None]
 _DAMAGED = "the copy here is damaged and waits to be repaired"
@@ -67,9 +68,8 @@ async def file_answer(request: web.Request, job: MirroredJob, path: str) -> web.
         raise missing(why=_DAMAGED) from error
 
 
-async def tree_answer(request: web.Request, job: MirroredJob) -> web.StreamResponse:
-    """The archive's list of files. Raises ApiError 404."""
-    below, recursive = request.query.get("path", ""), flag(request, "recursive")
+async def archive_rows(request: web.Request, job: MirroredJob, below: str, *, recursive: bool) -> list[dict[str, Any]]:
+    """What is in the archive below a path, as artifacts/tree lists it. Raises ApiError 404."""
     _, _, found = await _opened(request, job, published_files.archive)
     with found.file:
         listing = partial(tree_rows, found, below, recursive=recursive)
@@ -79,6 +79,12 @@ async def tree_answer(request: web.Request, job: MirroredJob) -> web.StreamRespo
             raise missing(why=_DAMAGED) from error
     if below.strip("/") and not rows:
         raise missing("Path")
+    return rows
+
+
+async def tree_answer(request: web.Request, job: MirroredJob) -> web.StreamResponse:
+    """The archive's list of files. Raises ApiError 404."""
+    rows = await archive_rows(request, job, request.query.get("path", ""), recursive=flag(request, "recursive"))
     asked = asked_of(request)
     offset = offset_of(asked)
     page = rows[offset.start : offset.start + offset.size]

@@ -22,6 +22,11 @@ class Pulse:
         self._monotonic = monotonic
         self._heard_at = monotonic()
 
+    def renew(self, within: timedelta) -> None:
+        """Another longest silence, which begins now."""
+        self._within = within
+        self._heard_at = self._monotonic()
+
     def hear(self, event: Event) -> None:
         """Something happened."""
         if isinstance(event, Discovered | ProjectFailed | ProjectFound):

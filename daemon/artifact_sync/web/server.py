@@ -9,12 +9,12 @@ from http import HTTPStatus
 
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Middleware
-from anyio import CancelScope, fail_after
+from anyio import CancelScope
 
 from artifact_sync.errors import ArtifactSyncError
 from artifact_sync.web import api_artifacts, api_by_ref, api_jobs, api_projects, health
 from artifact_sync.web.answers import ApiError, reply
+from artifact_sync.web.bodies import OWN_BODIES, bounded
 from artifact_sync.web.connections import Gate, GuardedHandler, Limits
 from artifact_sync.web.context import REPLICA, Replica, replica_of
 from artifact_sync.web.finding import GRANT
@@ -75,9 +75,10 @@ async def serve(
 def _application(replica: Replica, limits: Limits, parts: Iterable[Part]) -> web.Application:
     """One application of route tables."""
     application = web.Application(
-        middlewares=[_answered, _bounded(limits), _admitted], client_max_size=limits.largest_body
+        middlewares=[_answered, bounded(limits.body), _admitted], client_max_size=limits.largest_body
     )
     application[REPLICA] = replica
+    application[OWN_BODIES] = set()
     application.on_response_prepare.append(_begun)
     application.add_routes(_routes())
     for part in parts:
@@ -101,23 +102,6 @@ async def _admitted(request: web.Request, handler: Handler) -> web.StreamRespons
     if _is_api(request):
         request[GRANT] = replica_of(request).readers.grant(request)
     return await handler(request)
-
-
-def _bounded(limits: Limits) -> Middleware:
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """No body means anything here; a small one is read, so that the connection can be used again."""
-        if request.can_read_body:
-            try:
-                with fail_after(limits.body):
-                    await request.read()
-            except TimeoutError:
-                response = reply({"message": "408 Request Timeout"}, status=HTTPStatus.REQUEST_TIMEOUT)
-                response.force_close()
-                return response
-        return await handler(request)
-
-    return middleware
 
 
 @web.middleware

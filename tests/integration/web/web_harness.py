@@ -18,6 +18,7 @@ from artifact_sync.store import StoreView
 from artifact_sync.store.serving import ReadingRoom
 from artifact_sync.web import Limits, Reader, Replica, serve
 from artifact_sync.web.access import Readers
+from artifact_sync.web.server import Part
 from tests.integration.engine.engine_harness import Rig
 
 PAGE = b"<script>alert(1)</script>"
@@ -75,6 +76,7 @@ async def served(
     wake: Any = lambda: None,
     wait: float = 20.0,
     alive: bool = True,
+    parts: Sequence[Part] = (),
 ) -> AsyncIterator[Served]:
     """Serve what the rig has."""
 
@@ -91,7 +93,7 @@ async def served(
         fetches=Asked(rig.engine.means, wake, wait=wait) if read_through else None,
         alive=lives,
     )
-    async with serve(replica, host="127.0.0.1", port=0, limits=limits) as (host, port):
+    async with serve(replica, host="127.0.0.1", port=0, limits=limits, parts=parts) as (host, port):
         yield Served(rig, host, port)
 
 

@@ -52,6 +52,7 @@ EVENTS = (
         **JOB, rule="r", kind=HookKind.WEBHOOK, result="failed", attempt=2, detail="503", hint="look", retry_at=SOON
     ),
     events.HooksDropped(rule="r", kind=HookKind.COMMAND, count=2),
+    events.WebhookReceived(result="accepted"),
     events.Audited(project_id=1, path="group/app", jobs=100, selected=3, missing=1),
     events.Recovered(republished=1, restarted=2, strays_removed=0, missing=0),
     events.Stopping(reason="SIGTERM"),
@@ -70,7 +71,7 @@ def test_plain_lines_are_one_a_happening():
         for event in EVENTS:
             tell(event)
     lines = out.getvalue().splitlines()
-    assert len(lines) == len(EVENTS) - 4
+    assert len(lines) == len(EVENTS) - 5
     assert all(text[:4].isdigit() and text[20] == " " for text in lines)
     assert (
         "mirrored  group/app v1.0 package #7: 2.0 KiB in 2 s, 1.0 KiB/s -> group/app/v1.0/package/7" in out.getvalue()
@@ -86,6 +87,7 @@ def test_verbose_tells_more_but_never_bytes():
         "TransferStarted",
         "Received",
         "LatestMoved",
+        "WebhookReceived",
     ]
     assert [type(event).__name__ for event in EVENTS if line(event, verbose=True) is None] == ["Received"]
 

@@ -53,4 +53,4 @@ def test_what_a_hook_says_is_masked_by_the_secrets_as_they_are(monkeypatch, name
     """Whatever they look like, also when they were changed since."""
     for value in ("plain-words-1", "plain-words-2"):
         monkeypatch.setenv(name, value)
-        assert app._masking(config.loads(TEXT))(f"said {value}?") == "said [masked]?"
+        assert app.masking(config.loads(TEXT))(f"said {value}?") == "said [masked]?"

@@ -347,7 +347,6 @@ def test_one_mistake_gives_one_line(case):
 UNBUILT: dict[str, tuple[dict[str, Any], str]] = {
     "store.url": ({"store": {"url": "s3://bucket/prefix"}}, "remove the key or write null"),
     "state.url": ({"state.url": "postgresql://h/d"}, "remove the key or write null"),
-    "server.webhook_secret": ({"server.webhook_secret": {"env": "A"}}, "remove the key or write null"),
 }
 
 
@@ -367,7 +366,7 @@ def test_what_is_not_built_may_be_written_as_asking_for_nothing():
     changes: dict[str, Any] = {
         "store.url": None,
         "poll.interval": "60s",
-        "server.webhook_secret": None,
+        "state.url": None,
     }
 
     assert judge(_changed(changes), folder=Path("/etc")).faults == ()
@@ -378,7 +377,7 @@ def test_single_mistakes_and_contradictions_are_reported_together():
     changes = {
         "log.level": "loud",
         "gitlab.token": {"kind": "none", "env": "A"},
-        "server.webhook_secret": {"env": "A"},
+        "state.url": "postgresql://h/d",
         "rules.0.projects": ["a", None],
         "rules.0.when.semver": ">=1",
         "rules.0.when.ref_type": ["branch"],
@@ -391,7 +390,7 @@ def test_single_mistakes_and_contradictions_are_reported_together():
         "log.level",
         "rules[0].projects[1]",
         "rules[0].when.semver",
-        "server.webhook_secret",
+        "state.url",
     }
 
 

@@ -32,7 +32,7 @@ def hashed(path: Path) -> str:
 @pytest.fixture
 def file(tmp_path) -> Path:
     """On the disk, and not in memory."""
-    path = tmp_path / "file"
+    path: Path = tmp_path / "file"
     path.write_bytes(CONTENT)
     for _ in range(100):
         with path.open("rb") as opened:
