@@ -311,4 +311,5 @@ def _looks_by(policy: EnginePolicy) -> tuple[object, ...]:
         policy.audit,
         policy.settle,
         policy.polls,
+        policy.hinted,
     )

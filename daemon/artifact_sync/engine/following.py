@@ -196,6 +196,9 @@ class Following:
                 await rung(ring, left if wait is None else min(left, wait), self._clock)
 
     async def _hinted(self, project: Project) -> None:
+        if self._hints.crowded(project.id):
+            await self._hinted_at_much(project)
+            return
         hinted = self._hints.take(project.id)
         try:
             async with self._polls:
@@ -206,6 +209,19 @@ class Following:
         else:
             self._hints.looked(project.id, hinted, jobs)
             self._found()
+
+    async def _hinted_at_much(self, project: Project) -> None:
+        taken = self._hints.take_all(project.id)
+        running: frozenset[int] = frozenset()
+        try:
+            async with self._polls:
+                await self._discovery.poll(project)
+            running = await self._state.watched(project.id)
+        except RemoteError:
+            # As above.
+            running = frozenset(hinted.pipeline_id for hinted in taken)
+        self._hints.polled(project.id, taken, running)
+        self._found()
 
     async def _history(self, project: Project, *, until: datetime) -> None:
         """Pages of history until it is time to look at what is new, and one at the least."""

@@ -1,7 +1,8 @@
 """What webhooks hint at: pipelines to look at before their time.
 
 Hints of one pipeline are one. A project has its turns apart from each other, and all turns together are a part of what may be
-asked of GitLab, so that no flood of hints uses that up. What is one too many is left to polling, as if no webhook had come.
+asked of GitLab, so that no flood of hints uses that up. Where many pipelines of a project wait, it is polled instead: that
+tells by a request or two which of them have moved. What is one too many is left to polling, as if no webhook had come.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ __all__ = ["Hinted", "Hints"]
 
 #: Pipelines that wait for their look: in all, and of one project. Jobs of one that are remembered.
 _MOST, _MOST_OF_ONE, _MOST_JOBS = 10_000, 500, 200
+#: Pipelines of one project from which on it is polled instead, and seconds after such a poll.
+_CROWD, _AFTER_CROWD = 20, 5.0
 #: Seconds from a hint to the look: the webhooks of a job and of its pipeline come together.
 _TOGETHER = 0.2
 #: Seconds between two looks in one project, and between two at one pipeline.
@@ -38,6 +41,8 @@ class Hinted:
     due: float
     #: Looks that did not show what was hinted at.
     tries: int = 0
+    #: It runs, as far as is known: that a job of it ends leaves no mark that a poll would see.
+    runs: bool = False
 
 
 @dataclass(slots=True)
@@ -101,11 +106,37 @@ class Hints:
         """
         project, now = self._projects[project_id], self._clock.monotonic()
         due = (waiting for waiting in project.waiting.values() if waiting.due <= now)
-        hinted = max(due, key=lambda waiting: (not waiting.tries, waiting.due))
+        hinted = max(due, key=lambda waiting: (not waiting.tries, waiting.runs, waiting.due))
         del project.waiting[hinted.pipeline_id]
         self._count -= 1
         project.turn = None
         return hinted
+
+    def crowded(self, project_id: int) -> bool:
+        """Whether the project is to be polled now instead, that ``wait`` said 0."""
+        return sum(not hinted.runs for hinted in self._projects[project_id].waiting.values()) > _CROWD
+
+    def take_all(self, project_id: int) -> Sequence[Hinted]:
+        """All that wait in a crowded project, for ``polled``."""
+        project = self._projects[project_id]
+        taken = tuple(project.waiting.values())
+        self._count -= len(taken)
+        project.waiting.clear()
+        project.turn = None
+        return taken
+
+    def polled(self, project_id: int, taken: Sequence[Hinted], running: Collection[int]) -> None:
+        """The project was polled, which is all that most of them need; a look is left for the ``running`` ones."""
+        now = self._clock.monotonic()
+        project = self._projects.setdefault(project_id, _Project())
+        project.free_at = now + _AFTER_CROWD
+        # What moved, which children did, and a page of new jobs.
+        self._pace.charge(2)
+        for hinted in taken:
+            if hinted.pipeline_id in running and hinted.pipeline_id not in project.waiting:
+                hinted.runs = True
+                project.waiting[hinted.pipeline_id] = hinted
+                self._count += 1
 
     def looked(self, project_id: int, hinted: Hinted, jobs: Sequence[Job] | None) -> None:
         """It was looked at, and has these jobs; None: it could not be. What they do not show is looked for again.

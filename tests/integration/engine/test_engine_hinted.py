@@ -164,8 +164,34 @@ async def test_a_flood_of_hints_is_bounded_and_real_ones_among_them_come_through
         assert receipts.count(Receipt.OVERFLOW) == 1501
         await daemon.reach(lambda: job.id in daemon.mirrored)
         await anyio.sleep(2)
-        # Four looks a second in one project, at the most.
-        assert len(world.requests) - before < 25
+        # One poll tells that there is nothing about all the others.
+        assert len(world.requests) - before < 10
+        assert asked(world, r"/pipelines/[56]\d{3}/jobs$") == []
+
+
+async def test_what_ends_in_running_pipelines_is_found_in_a_flood(world, app, tmp_path):
+    """It leaves no mark on its pipeline that the poll of a crowded project would see."""
+    async with idle(world, tmp_path) as daemon:
+        pipelines = [build(world, app, "a", "b", end=False) for _ in range(6)]
+        for pipeline in pipelines:
+            for job in pipeline.jobs:
+                world.start(job)
+            daemon.engine.hint(Hint(project_id=app.id, pipeline_id=pipeline.id))
+        listed = len(asked(world, rf"/projects/{app.id}/pipelines$"))
+        for number in range(5000, 5100):
+            daemon.engine.hint(Hint(project_id=app.id, pipeline_id=number))
+        await until(lambda: len(asked(world, rf"/projects/{app.id}/pipelines$")) > listed)
+        with anyio.fail_after(20):
+            while not {pipeline.id for pipeline in pipelines} <= await daemon.state.watched(app.id):  # noqa: ASYNC110
+                await anyio.sleep(0.05)
+        await anyio.sleep(0.5)
+        ended = [world.finish(pipeline.jobs[0]) for pipeline in pipelines]
+        for job in ended:
+            daemon.engine.hint(about(job))
+        for number in range(5000, 5100):
+            daemon.engine.hint(Hint(project_id=app.id, pipeline_id=number))
+        await daemon.reach(lambda: daemon.mirrored.keys() >= {job.id for job in ended})
+        assert asked(world, r"/pipelines/5\d{3}/jobs$") == []
 
 
 async def test_hints_are_served_while_history_is_read(world, app, tmp_path):

@@ -94,6 +94,27 @@ def test_a_pipeline_that_is_not_there_is_not_looked_for_again(clock):
     assert len(drained(hints, clock, seconds=1000, jobs=())) == 1
 
 
+def test_a_crowded_project_is_polled_and_what_runs_is_looked_at_after_that(clock):
+    """What comes meanwhile stays, and what the poll has told of goes; those that run do not make a crowd again."""
+    hints = Hints(clock, per_minute=60_000)
+    for number in range(1, 41):
+        hints.add(hint(pipeline=number, job=None))
+    clock.jump(0.2)
+    assert hints.wait(1) == 0
+    assert hints.crowded(1)
+    taken = hints.take_all(1)
+    assert (len(taken), len(hints), hints.wait(1)) == (40, 0, None)
+    hints.add(hint(pipeline=99, job=None))
+    hints.polled(1, taken, range(1, 31))
+    assert len(hints) == 31
+    assert hints.wait(1) == 5.0
+    clock.jump(5)
+    assert hints.wait(1) == 0
+    assert not hints.crowded(1)
+    assert {pipeline for _, pipeline in drained(hints, clock)} == {*range(1, 31), 99}
+    assert len(hints) == 0
+
+
 def test_in_a_flood_the_newest_is_looked_at_first(clock):
     """And before what was looked at in vain; nothing of it is forgotten."""
     hints = Hints(clock, per_minute=60_000)
