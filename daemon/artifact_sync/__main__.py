@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -21,6 +22,9 @@ _YOUNG = 10_000
 
 def main() -> NoReturn:
     """Run the command and end the process with its exit code."""
+    if "run" in sys.argv[1:]:
+        # The daemon takes it for a reload, as soon as it can; until then it must not end it.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     gc.set_threshold(_YOUNG)
     # No package that happens to be installed beside this one has a say in what a configuration means; pydantic would
     # read the metadata of each to find out (https://docs.pydantic.dev/latest/concepts/plugins/).

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from artifact_sync.after import HttpWebhooks, LocalCommands
+from artifact_sync.belonging import address, own, require_gitlab, require_no_lost_state
 from artifact_sync.config import Settings, Token
 from artifact_sync.config.rule_sections import After
 from artifact_sync.config.sections import Secret
@@ -21,7 +22,7 @@ from artifact_sync.engine import Engine, EnginePolicy, Means
 from artifact_sync.engine.holdings import Linked
 from artifact_sync.engine.rebuilding import Rebuilt
 from artifact_sync.engine.rebuilding import rebuild as rebuilt
-from artifact_sync.errors import CredentialRefused, NoSpace, StateError, StoreError
+from artifact_sync.errors import CredentialRefused, NoSpace, StoreError
 from artifact_sync.fetch import Bandwidth, Fetcher, FetchPolicy, SingleFetcher
 from artifact_sync.gitlab import (
     Client,
@@ -137,8 +138,10 @@ async def daemon(
         min_free = settings.store.min_free
         access = Access.of(settings.store.mode, settings.store.group)
         store = await stack.enter_async_context(LocalStore.open(settings.store_path, min_free=min_free, access=access))
+        if not moved:
+            await require_no_lost_state(settings, store)
         state = await stack.enter_async_context(SqliteState.open(settings.state_path, ballast=True))
-        await _own(state, settings, store.identity, moved=moved)
+        await own(state, settings, store.identity, moved=moved)
         remote = await stack.enter_async_context(Client(_options(settings), clock=clock))
         # The machine's own clock: the timetable is about its line, and not about GitLab's time.
         bandwidth = Bandwidth(settings.downloads.timetable, clock=clock.local, renewable=renewable)
@@ -189,7 +192,7 @@ async def read(settings: Settings) -> AsyncIterator[Reading]:
             path = Path(stack.enter_context(TemporaryDirectory(prefix="artifact-sync-"))) / "empty.db"
         state = await stack.enter_async_context(SqliteState.open(path))
         owners = await state.belongs_to()
-        _require_owner("gitlab", owners, _address(settings), settings)
+        await require_gitlab(state, settings)
         remote = await stack.enter_async_context(Client(_options(settings), clock=clock))
         view = StoreView(settings.store_path, identity=owners.get("store"))
         yield Reading(
@@ -239,40 +242,9 @@ async def rebuild(settings: Settings, *, verify: bool) -> Rebuilt:
             hint="Is its disk mounted? A state is rebuilt from what is mirrored; without any, start with a new one.",
         )
     async with LocalStore.open(settings.store_path) as store, SqliteBuilder.open(settings.state_path) as builder:
-        owners = {"gitlab": _address(settings), "store": store.identity}
+        owners = {"gitlab": address(settings), "store": store.identity}
         inspector = store.inspector() if verify else None
         return await rebuilt(store, builder, owners=owners, inspector=inspector)
-
-
-async def _own(state: State, settings: Settings, store: str, *, moved: bool) -> None:
-    """Make sure that the state is this GitLab's and this store's, and say so in a new one. Raises StateError."""
-    owners = {"gitlab": _address(settings), "store": store}
-    known = await state.belongs_to()
-    if not moved:
-        for kind, name in owners.items():
-            _require_owner(kind, known, name, settings)
-    if known != owners:
-        await state.belong_to(owners)
-
-
-def _address(settings: Settings) -> str:
-    return settings.gitlab.url.rstrip("/")
-
-
-def _require_owner(kind: str, known: Mapping[str, str], name: str, settings: Settings) -> None:
-    if known.get(kind, name) == name:
-        return
-    if kind == "gitlab":
-        raise StateError(
-            f"the state {settings.state_path} was made for {known[kind]}, not for {name}",
-            hint="Give each GitLab a store.path and a state.path of its own. If it is the same GitLab at a new address,"
-            " start once with --moved.",
-        )
-    raise StateError(
-        f"the state {settings.state_path} was made for another store than {settings.store_path}",
-        hint="Is the store's disk mounted? Give each store a state.path of its own. If the store was replaced on purpose,"
-        " start once with --moved: what is not there is fetched again.",
-    )
 
 
 def _options(settings: Settings) -> ClientOptions:

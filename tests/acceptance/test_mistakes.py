@@ -39,6 +39,31 @@ def test_a_state_is_not_used_for_another_gitlab(tmp_path):
         assert artifact_sync("sync", cwd=tmp_path).code == 0
 
 
+def test_a_wrong_address_binds_no_state(tmp_path):
+    """A state that no GitLab has told anything goes on with the corrected address."""
+    with simulated_gitlab("jobs:2") as gitlab:
+        configuration(tmp_path, "http://127.0.0.1:9")
+        assert artifact_sync("sync", cwd=tmp_path).code == 3
+        configuration(tmp_path, gitlab.url)
+        assert artifact_sync("plan", cwd=tmp_path).code == 0
+        assert artifact_sync("sync", cwd=tmp_path).code == 0
+        assert len(archives(tmp_path / "mirror")) == 2
+
+
+def test_a_lost_state_is_noticed(tmp_path):
+    """A pass without it would forget what GitLab does not list any more: refused with the way back."""
+    with simulated_gitlab("jobs:2") as gitlab:
+        configuration(tmp_path, gitlab.url)
+        assert artifact_sync("sync", cwd=tmp_path).code == 0
+        for file in tmp_path.glob("artifact-sync.db*"):
+            file.unlink()
+        refused = artifact_sync("sync", cwd=tmp_path)
+        assert refused.code == 4, refused
+        assert "rebuild-state" in refused.err
+        assert artifact_sync("rebuild-state", cwd=tmp_path).code == 0
+        assert artifact_sync("sync", cwd=tmp_path).code == 0
+
+
 def test_a_state_is_not_used_for_another_store(tmp_path):
     """An empty folder where the store should be may be a disk that is not mounted: nothing is fetched into it."""
     with simulated_gitlab("jobs:2") as gitlab:

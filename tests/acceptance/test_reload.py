@@ -4,7 +4,9 @@ import json
 import os
 import pty
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -90,6 +92,12 @@ def assert_reloads(manager: Manager, times: int) -> None:
     assert order == ["READY", *["RELOADING", "READY"] * times]
 
 
+def troubles(made: Place) -> list[str]:
+    """What `status` and the dashboard read of troubles."""
+    with closing(sqlite3.connect(f"file:{made.folder / 'artifact-sync.db'}?mode=ro", uri=True)) as database:
+        return [error for (error,) in database.execute("SELECT error FROM trouble")]
+
+
 async def test_a_wrong_configuration_is_refused_and_every_problem_told(tmp_path):
     """The transfer goes on, the former rules hold, log and status name each problem with its place, and a right one mends it."""
     with managing(tmp_path) as manager:
@@ -111,12 +119,14 @@ async def test_a_wrong_configuration_is_refused_and_every_problem_told(tmp_path)
                 await reached(lambda: all(problem in status() for problem in problems))
                 assert status().startswith("reload refused, the former configuration stays: ")
                 assert daemon.process.poll() is None
+                assert any("nane" in trouble for trouble in troubles(made))
                 made.build("another")
                 rewrite(made, ("nane: all", "name: all"), ("interval: 1 fortnight", "interval: 1s"), (SLOW, ""))
                 daemon.hang_up()
                 await daemon.reloaded()
                 await reached(lambda: len(made.mirrored) == 2)
                 await reached(lambda: status().startswith("mirrors "))
+                await reached(lambda: not troubles(made))
     assert len(made.asked("GET", f"/jobs/{job}/artifacts")) == 1
     assert_reloads(manager, 2)
 

@@ -112,9 +112,11 @@ async def _projects(rule: Rule, remote: Remote) -> AsyncIterator[Finding]:
             async for page in remote.group_projects(group):
                 seen = [project for project in page.items if rule.projects.matches(project)]
                 more = " and more" if page.next else ""
-                yield Finding.ok(
-                    f"rule {rule.name}", f"sees {count(len(seen), 'project')}{more} in {group or 'the instance'}"
-                )
+                said = f"sees {count(len(seen), 'project')}{more} in {group or 'the instance'}"
+                if seen or page.next:
+                    yield Finding.ok(f"rule {rule.name}", said)
+                else:
+                    yield Finding.warn(f"rule {rule.name}", said, "Is the pattern right, and may the token see them?")
                 break
         except ArtifactSyncError as error:
             yield Finding.fail(f"rule {rule.name}", error)

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import anyio
 import structlog
@@ -15,13 +16,16 @@ from artifact_sync.app import Daemon
 from artifact_sync.cli.service_manager import ServiceManager
 from artifact_sync.config import ConfigProblems, Settings
 from artifact_sync.config.changes import change
-from artifact_sync.errors import ConfigError, UsageError
+from artifact_sync.errors import ConfigError, NoSpace, UsageError
+from artifact_sync.ports import Trouble
 from artifact_sync.serving import Renewal
 
 __all__ = ["Reloading"]
 
 log = structlog.get_logger()
 
+#: Of what `status` and the dashboard tell.
+_SUBJECT = "configuration"
 _RESTART = "They take effect at the next start; restart the daemon for them: transfers that it breaks off are resumed."
 _STAYS = "The former configuration stays in effect. Correct the file and send SIGHUP again; `artifact-sync check --offline` says whether it is right."
 
@@ -71,7 +75,13 @@ class Reloading:
             for problem in self.refusal:
                 log.error("config.wrong", problem=problem)
             log.error("config.refused", problems=len(self.refusal), hint=_STAYS)
+            state, now = daemon.engine.state, daemon.engine.means.clock.now()
+            error = f"not reloaded: {'; '.join(self.refusal)}"
+            with suppress(NoSpace):
+                await state.note_trouble(Trouble(subject=_SUBJECT, error=error, hint=_STAYS, since=now))
             return
+        with suppress(NoSpace):
+            await daemon.engine.state.clear_trouble(_SUBJECT)
         made = change(daemon.settings, wanted)
         if made.applied:
             await daemon.renew(made.effective)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,17 +13,16 @@ import anyio
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from artifact_sync.core.backoff import delay
 from artifact_sync.core.events import Emit, TransferEnded, TransferStarted
 from artifact_sync.core.model import StagedFile, Transfer
 from artifact_sync.engine.bell import Bell, rung
 from artifact_sync.engine.policy import EnginePolicy
+from artifact_sync.engine.retrying import next_attempt
 from artifact_sync.errors import (
     ArtifactSyncError,
     CredentialRefused,
     DoesNotFit,
     NoSpace,
-    Obstructed,
     Outcome,
     StateError,
     StoreDamaged,
@@ -32,7 +30,7 @@ from artifact_sync.errors import (
     Transient,
 )
 from artifact_sync.ports import Clock, Publication, Queue, QueuedTransfer, Store
-from artifact_sync.ports.steps import Steps, watched
+from artifact_sync.ports.steps import Steps, waiting, watched
 
 __all__ = ["Fetches", "Probe", "Tally", "Workers"]
 
@@ -48,8 +46,6 @@ _LOOK, _LEAST = 15.0, 1.0
 _PAUSE = 30.0
 #: Failures of the store's disk in a row after which the daemon ends, so that a supervisor sees it.
 _DAMAGES = 3
-#: At least so many tries fit in before a deadline.
-_TRIES_LEFT = 4
 #: So many transfers that fail one after another, and none that succeeds, are an outage.
 _OUTAGE = 3
 #: Seconds without a download after that, doubled with each one that fails still; and how long the first one that is tried
@@ -194,7 +190,12 @@ class Workers:
                 # One tries whether it is over; the others see first what that brings.
                 self._paused_until = self._clock.monotonic() + _PROBE
             ring = self._bell.next_ring
-            queued = await self._queue.claim(self._clock.now())
+            try:
+                queued = await self._queue.claim(self._clock.now())
+            except NoSpace as error:
+                # The state's disk is full. Whatever serves and keeps goes on, and so does this once there is room.
+                self._pause(error)
+                continue
             if queued is not None:
                 with watched(self._clock) as steps:
                     self._steps.add(steps)
@@ -287,24 +288,39 @@ class Workers:
                 raise error
         if for_all:
             # Nobody's download succeeds now, and none of them is to blame.
-            await self._queue.release(queued.id)
-            retry_at: datetime | None = self._clock.now() + timedelta(seconds=_PAUSE)
             told = self._last_pause is not None and self._clock.monotonic() < self._paused_until
-            self._last_pause = error
-            self._paused_until = self._clock.monotonic() + _PAUSE
+            self._pause(error)
+            await self._written(partial(self._queue.release, queued.id))
+            retry_at: datetime | None = self._clock.now() + timedelta(seconds=_PAUSE)
             if told:
                 self._ended(queued, outcome, seconds=seconds, retry_at=retry_at)
                 return
         else:
             self._suspect(queued, error)
-            retry_at = self._retry_at(queued, error)
-            await self._queue.fail(queued.id, outcome, str(error), retry_at=retry_at)
+            retry_at = next_attempt(queued, error, policy=self._policy, now=self._clock.now(), once=self._once)
+            await self._written(partial(self._queue.fail, queued.id, outcome, str(error), retry_at=retry_at))
             if retry_at is None:
                 self.tally.failed += 1
             else:
                 self.tally.retries += 1
         self._ended(queued, outcome, seconds=seconds, error=error, retry_at=retry_at)
         self.wake()
+
+    def _pause(self, error: ArtifactSyncError) -> None:
+        self._last_pause = error
+        self._paused_until = self._clock.monotonic() + _PAUSE
+
+    async def _written(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write a transfer's end down, as soon as the state's disk has room for it. Raises NoSpace in a single pass."""
+        while True:
+            try:
+                return await write()
+            except NoSpace as error:
+                if self._once:
+                    raise
+                self._pause(error)
+                with waiting():
+                    await self._clock.sleep(_PAUSE)
 
     @property
     def _outage(self) -> bool:
@@ -327,29 +343,6 @@ class Workers:
             known = isinstance(self._last_pause, CredentialRefused) and self._clock.monotonic() < self._paused_until
             return known or await self._probe()
         return isinstance(error, NoSpace) and not isinstance(error, DoesNotFit)
-
-    def _retry_at(self, queued: QueuedTransfer, error: ArtifactSyncError) -> datetime | None:
-        attempts = queued.attempts + 1
-        # What obstructs a destination is for a person to remove; the next pass looks again.
-        if error.outcome.final or isinstance(error, Obstructed):
-            return None
-        now, deadline = self._clock.now(), queued.transfer.deadline
-        if attempts >= self._policy.attempts:
-            # What expires is tried until it has: a later pass may be too late.
-            if self._once or deadline is None or deadline <= now:
-                return None
-            left = (deadline - now) / _TRIES_LEFT
-            return now + max(timedelta(seconds=self._policy.retry_cap), min(left, self._policy.revive_every))
-        wait = delay(
-            attempts,
-            base=self._policy.retry_base,
-            cap=self._policy.retry_cap,
-            jitter=random.random(),
-            retry_after=error.retry_after if isinstance(error, Transient) else None,
-        )
-        if deadline is not None and deadline > now:
-            wait = min(wait, (deadline - now).total_seconds() / _TRIES_LEFT)
-        return now + timedelta(seconds=wait)
 
     def _ended(
         self,

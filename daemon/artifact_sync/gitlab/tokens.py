@@ -5,7 +5,9 @@ https://docs.gitlab.com/api/rest/authentication/ and https://docs.gitlab.com/ci/
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -69,12 +71,11 @@ class FileToken:
         """The token as the file has it now. Raises CredentialRefused when it cannot be read, or holds none."""
         asked = f"token file {self._path}"
         try:
-            stat = self._path.stat()
+            status = self._path.stat()
             # All four: a rewrite within the clock's tick, and a rename of an equally old file, are changes, too.
-            seen = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_size)
+            seen = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size)
             if seen != self._seen:
-                with self._path.open("rb") as file:
-                    text = file.read(_MOST + 1)
+                text = _content(self._path)
                 self._token = _token(text, self._kind, asked)
                 self._seen = seen
         except OSError as error:
@@ -83,6 +84,15 @@ class FileToken:
                 hint = "Create it, with the token alone in it; it is read again with the next request."
             raise CredentialRefused(asked, error.strerror or type(error).__name__, hint=hint) from error
         return self._token
+
+
+def _content(path: Path) -> bytes:
+    """Of a file. One that is a pipe has no end, and opening it no answer: everything would wait for it. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read(_MOST + 1)
 
 
 class EnvToken:

@@ -96,7 +96,8 @@ def fail(
 
 
 def revive(database: sqlite3.Connection) -> int:
-    """What may succeed in a later pass is wanted again."""
+    """What may succeed in a later pass is wanted again, and what waits for its next attempt waits no longer."""
+    database.execute(_QUEUE["hasten"])
     return database.execute(_QUEUE["revive"]).rowcount
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
@@ -21,8 +20,9 @@ from artifact_sync.web.members import kind_of, send_member, tree_rows
 from artifact_sync.web.paging import offset_headers, offset_of
 from artifact_sync.web.sending import attachment, send
 
-__all__ = ["archive_answer", "archive_rows", "file_answer", "report_answer", "trace_answer", "tree_answer"]
+__all__ = ["Rows", "archive_answer", "archive_rows", "file_answer", "report_answer", "trace_answer", "tree_answer"]
 
+Rows: TypeAlias = list[dict[str, Any]]
 Choice = Callable[[Transfer, Sequence[StagedFile]], StagedFile | None]
 _DAMAGED = "the copy here is damaged and waits to be repaired"
 
@@ -68,27 +68,38 @@ async def file_answer(request: web.Request, job: MirroredJob, path: str) -> web.
         raise missing(why=_DAMAGED) from error
 
 
-async def archive_rows(request: web.Request, job: MirroredJob, below: str, *, recursive: bool) -> list[dict[str, Any]]:
-    """What is in the archive below a path, as artifacts/tree lists it. Raises ApiError 404."""
+async def archive_rows(
+    request: web.Request, job: MirroredJob, below: str, *, recursive: bool, part: Callable[[Rows], tuple[Rows, int]]
+) -> tuple[Rows, int]:
+    """A part of what is in the archive below a path, as artifacts/tree lists it, and of how many it is one.
+
+    ``part`` takes it out of all of them: those are gone before anybody else's list is made. Raises ApiError 404.
+    """
     _, _, found = await _opened(request, job, published_files.archive)
+
+    def listed() -> tuple[Rows, int]:
+        rows = tree_rows(found, below, recursive=recursive)
+        if below.strip("/") and not rows:
+            raise missing("Path")
+        return part(rows)
+
     with found.file:
-        listing = partial(tree_rows, found, below, recursive=recursive)
         try:
-            rows = await to_thread.run_sync(listing, limiter=replica_of(request).inflating)
+            return await to_thread.run_sync(listed, limiter=replica_of(request).listing)
         except Corrupt as error:
             raise missing(why=_DAMAGED) from error
-    if below.strip("/") and not rows:
-        raise missing("Path")
-    return rows
 
 
 async def tree_answer(request: web.Request, job: MirroredJob) -> web.StreamResponse:
     """The archive's list of files. Raises ApiError 404."""
-    rows = await archive_rows(request, job, request.query.get("path", ""), recursive=flag(request, "recursive"))
     asked = asked_of(request)
     offset = offset_of(asked)
-    page = rows[offset.start : offset.start + offset.size]
-    headers = offset_headers(asked, offset, more=len(rows) > offset.start + offset.size, total=len(rows))
+    end = offset.start + offset.size
+    below, recursive = request.query.get("path", ""), flag(request, "recursive")
+    page, total = await archive_rows(
+        request, job, below, recursive=recursive, part=lambda rows: (rows[offset.start : end], len(rows))
+    )
+    headers = offset_headers(asked, offset, more=total > end, total=total)
     return tagged(request, reply(page, headers=headers))
 
 

@@ -50,6 +50,8 @@ class Replica:
     alive: Callable[[], Awaitable[bool]]
     #: Threads that read in archives and unpack: each has up to a directory in memory.
     inflating: CapacityLimiter = field(default_factory=_inflating)
+    #: One that lists an archive: of many files that takes hundreds of MiB.
+    listing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 
 
 REPLICA = web.AppKey("replica", Replica)

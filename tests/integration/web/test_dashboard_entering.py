@@ -250,3 +250,13 @@ def test_sessions_are_bounded_and_end():
     now[0] = 10.0
     assert sessions.token(names[3]) is None
     assert sessions.token("\udcff") is None
+
+
+async def test_another_site_may_link_here_and_embed_nothing(two, browser):
+    """An image there would have any page made here, as often as it likes."""
+    daemon, _ = two
+    async with shown(daemon) as served:
+        for mode, status in (("navigate", 200), ("no-cors", 403)):
+            headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": mode}
+            async with browser.get(f"{served.url}/browse", headers=headers) as answer:
+                assert answer.status == status

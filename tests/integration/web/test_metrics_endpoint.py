@@ -151,6 +151,7 @@ async def test_both_formats_are_told_to_who_asks_for_them(mirror, http):
     async with metered(mirror) as replica:
         for accept, kind, parse in (
             ("", "text/plain", text_string_to_metric_families),
+            ("application/openmetrics-text; version=abc", "text/plain", text_string_to_metric_families),
             ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text", openmetrics),
         ):
             async with http.get(f"{replica.url}/metrics", headers={"Accept": accept}) as answer:

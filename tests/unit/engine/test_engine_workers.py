@@ -262,6 +262,57 @@ async def test_one_that_does_not_fit_does_not_keep_the_others_out(tmp_path):
         assert await made.queue.revive() == 1
 
 
+async def test_what_does_not_fit_is_looked_at_again_soon(tmp_path):
+    """However often it did not: when there is room the daemon goes on by itself, and does not wait for hours."""
+    policy = EnginePolicy(downloads=1, attempts=2, retry_base=10.0, retry_cap=300.0)
+    async with bench(tmp_path, policy, *[DoesNotFit("an exabyte")] * 9) as made, anyio.create_task_group() as group:
+        await made.add(7)
+        group.start_soon(made.workers.run)
+        for count in range(1, 10):
+            await until(lambda: len(made.fetcher.calls) == count and bool(made.clock.sleeping))  # noqa: B023 -- awaited here
+            assert (await made.transfer(7)).state is TransferState.WANTED
+            made.clock.advance(31)
+        await until(lambda: made.workers.tally.published == 1)
+        group.cancel_scope.cancel()
+
+
+async def test_a_pass_does_not_wait_for_what_waits_for_hours(tmp_path):
+    """What the daemon would try again later is tried now."""
+    async with bench(tmp_path, ONE) as made:
+        await made.add(7)
+        later = made.clock.now() + timedelta(hours=6)
+        claimed = await made.queue.claim(made.clock.now())
+        assert claimed is not None
+        await made.queue.fail(claimed.id, Outcome.NO_SPACE, "full", retry_at=later)
+        assert await made.queue.revive() == 0
+        assert await made.queue.claim(made.clock.now()) is not None
+
+
+@pytest.mark.parametrize("step", ["claim", "fail", "release"])
+async def test_a_state_without_room_ends_nothing(tmp_path, step):
+    """Serving and keeping go on in the same process; what became of a transfer is written down when there is room again."""
+    error = NoSpace("full") if step == "release" else DoesNotFit("an exabyte")
+    async with bench(tmp_path, ONE, error) as made, anyio.create_task_group() as group:
+        await made.add(7)
+        write = getattr(made.queue, step)
+        refused: list[int] = []
+
+        async def full(*args, **kwargs):
+            if len(refused) < 2:
+                refused.append(1)
+                raise NoSpace("the state's disk is full")
+            return await write(*args, **kwargs)
+
+        setattr(made.queue, step, full)
+        group.start_soon(made.workers.run)
+        with anyio.fail_after(20):
+            while made.workers.tally.published < 1:
+                made.clock.advance(31)
+                await anyio.sleep(0.02)
+        assert len(refused) == 2
+        group.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("everywhere", [False, True])
 async def test_a_credential_is_asked_for_before_everybody_waits(tmp_path, everywhere):
     """Refused for one archive alone it is that transfer's failure; refused everywhere it is nobody's."""

@@ -119,6 +119,14 @@ def test_a_directory_in_place_of_a_file_is_refused(tmp_path):
         FileToken(tmp_path).current()
 
 
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(tmp_path):
+    """Opening one waits for who writes, and everything else would wait with it."""
+    path = tmp_path / "token"
+    os.mkfifo(path)
+    with pytest.raises(CredentialRefused, match="not a regular file"):
+        FileToken(path).current()
+
+
 def test_the_environment_is_asked_each_time():
     """A variable that is not set is refused by its name."""
     environ = {"CI_JOB_TOKEN": SECRET}

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
 from artifact_sync.core.model import StagedFile
 from artifact_sync.ports.catalogue import Copy, MirroredJob
 from artifact_sync.web.answers import ApiError, missing
-from artifact_sync.web.artifacts import archive_answer, archive_rows, file_answer, report_answer, trace_answer
+from artifact_sync.web.artifacts import (
+    Rows,
+    archive_answer,
+    archive_rows,
+    file_answer,
+    report_answer,
+    trace_answer,
+)
 from artifact_sync.web.context import replica_of
 from artifact_sync.web.dashboard.context import dashboard_of
 from artifact_sync.web.dashboard.entering import page
@@ -102,8 +108,8 @@ async def _job(request: web.Request) -> web.StreamResponse:
     """GET /browse/:id/jobs/:job_id: its publications and their files, and what is in its archive below ``path``."""
     project, job = await project_of(request), await job_of(request)
     below, find, start = request.query.get("path", ""), request.query.get("find", "").strip(), _number(request, "from")
-    rows, broken = await _members(request, job, below, find)
     start = start or 0
+    rows, total, broken = await _members(request, job, below, find, start)
     return pages_of(request).answer(
         "job",
         here="browse",
@@ -114,10 +120,10 @@ async def _job(request: web.Request) -> web.StreamResponse:
         below=below,
         find=find,
         broken=broken,
-        members=rows[start : start + _PAGE] if rows is not None else None,
-        total=len(rows or ()),
+        members=rows,
+        total=total,
         start=start,
-        more=start + _PAGE if rows is not None and len(rows) > start + _PAGE else None,
+        more=start + _PAGE if total > start + _PAGE else None,
         now=replica_of(request).clock.now(),
         gitlab=replica_of(request).gitlab,
     )
@@ -144,18 +150,23 @@ async def _publication(request: web.Request, copy: Copy) -> _Publication:
 
 
 async def _members(
-    request: web.Request, job: MirroredJob, below: str, find: str
-) -> tuple[list[dict[str, Any]] | None, str]:
-    """Rows of the archive, None without one; and why there are none."""
+    request: web.Request, job: MirroredJob, below: str, find: str, start: int
+) -> tuple[Rows | None, int, str]:
+    """A page of the archive's rows and how many there are, None without an archive; and why there are none."""
+    wanted = find.casefold()
+
+    def page(rows: Rows) -> tuple[Rows, int]:
+        found = [row for row in rows if wanted in row["path"].casefold()] if wanted else rows
+        found.sort(key=lambda row: (row["type"] != "directory", row["path"]))
+        return found[start : start + _PAGE], len(found)
+
     try:
-        rows = await archive_rows(request, job, below, recursive=bool(find))
+        rows, total = await archive_rows(request, job, below, recursive=bool(find), part=page)
     except ApiError as error:
         if below:
             raise
-        return None, str(error.payload.get("message", "")).partition(": ")[2]
-    if find:
-        rows = [row for row in rows if find.casefold() in row["path"].casefold()]
-    return sorted(rows, key=lambda row: (row["type"] != "directory", row["path"])), ""
+        return None, 0, str(error.payload.get("message", "")).partition(": ")[2]
+    return rows, total, ""
 
 
 def _number(request: web.Request, name: str) -> int | None:

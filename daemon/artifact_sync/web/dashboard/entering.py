@@ -53,6 +53,7 @@ def page(handler: Handler) -> Handler:
     @wraps(handler)
     async def answered(request: web.Request) -> web.StreamResponse:
         try:
+            _require_no_part_of_another_site(request)
             request[GRANT] = granted(request)
             return await handler(request)
         except ApiError as error:
@@ -64,6 +65,16 @@ def page(handler: Handler) -> Handler:
             return _failed(request, HTTPStatus.SERVICE_UNAVAILABLE, str(error), error.hint)
 
     return answered
+
+
+def _require_no_part_of_another_site(request: web.Request) -> None:
+    """A link from there may be followed; its images and scripts must not have pages made here, which takes time and memory.
+
+    https://www.w3.org/TR/fetch-metadata/. Raises ApiError 403.
+    """
+    asked = request.headers
+    if asked.get("Sec-Fetch-Site") == "cross-site" and asked.get("Sec-Fetch-Mode", "navigate") != "navigate":
+        raise forbidden()
 
 
 def _failed(

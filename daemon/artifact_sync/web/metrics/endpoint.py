@@ -79,7 +79,11 @@ class Meter:
             figures = await self._readings.latest(_PATIENCE)
             if self._standing is not None:
                 self._standing.figures = figures
-        encode, media_type = choose_encoder(accept)
+        try:
+            encode, media_type = choose_encoder(accept)
+        except (ValueError, TypeError):
+            # A version that is none.
+            encode, media_type = choose_encoder("")
         return encode(self.registry), media_type
 
 

@@ -76,3 +76,7 @@ ORDER BY next_attempt_at LIMIT 1;
 -- name: revive
 UPDATE transfer SET state = 'wanted', attempts = 0, next_attempt_at = NULL
 WHERE state = 'failed' AND outcome NOT IN ('gone', 'too large');
+
+-- name: hasten
+UPDATE transfer SET next_attempt_at = NULL
+WHERE state = 'wanted' AND next_attempt_at IS NOT NULL;
