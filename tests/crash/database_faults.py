@@ -73,15 +73,16 @@ def _judged(scene: Scene, place: Place, found: Found, *, rebuild: bool) -> list[
         found.note("went on, and said that something failed")
     else:
         wrong.append(f"it ended with {ran.code}: {ran.err.strip()[-300:]}")
-    if rebuild:
-        rebuilt = scene.zygote.run("rebuild-state", place=place, kinds=())
-        found.note("rebuilt")
-        if rebuilt.code:
-            wrong.append(f"rebuild-state ended with {rebuilt.code}: {rebuilt.err.strip()[-300:]}")
-    else:
-        # Without it everything is found and compared anew.
+    if not rebuild:
+        # Whoever takes it away is told the same: a start without it would forget what GitLab does not list any more.
         for suffix in _FILES:
             place.state.with_name(f"{place.state.name}{suffix}").unlink(missing_ok=True)
+        if scene.sync(place, kinds=()).code != _REFUSED:
+            wrong.append("it began without a state beside a store with publications")
+    rebuilt = scene.zygote.run("rebuild-state", place=place, kinds=())
+    found.note("rebuilt")
+    if rebuilt.code:
+        wrong.append(f"rebuild-state ended with {rebuilt.code}: {rebuilt.err.strip()[-300:]}")
     return wrong + scene.recovered(place)
 
 
