@@ -201,7 +201,7 @@ def _report(
         f"memory in the last third beside the third before: {grown:+.1f} MiB (at most {_FLAT:+.1f})": grown <= _FLAT,
         f"descriptors, the same: {files:+.1f} (at most {_FLAT_FILES:+d})": files <= _FLAT_FILES,
         f"delay of the event loop: 99 % below {delay * 1000:g} ms (at most {_DELAY * 1000:g})": delay <= _DELAY,
-        f"{len(told['archives']):,} archives of {told['jobs']:,} jobs: {len(wrong)} missing or different": not wrong,
+        f"{len(told['archives']):,} archives of {told['jobs']:,} jobs: {len(wrong)} wrong, {sum('what GitLab has' in row for row in wrong)} of them other bytes": not wrong,
         f"caught up {seconds:.0f} s after GitLab became calm; ended {stopped:.1f} s after SIGTERM with {code}": code
         == 0,
         f"each fault struck at least {_STRUCK} times": all(n >= _STRUCK for n in told["faults"].values()),
