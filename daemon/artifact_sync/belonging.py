@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from artifact_sync.config import Settings
+from artifact_sync.config import Settings, state_of_its_own
 from artifact_sync.errors import StateError
 from artifact_sync.ports import State
 from artifact_sync.ports.rebuilding import FoundPublication
@@ -22,9 +22,12 @@ async def require_no_lost_state(settings: Settings, store: LocalStore) -> None:
     """What is mirrored is in the state, too. Raises StateError where there is none beside a store with publications."""
     if settings.state_path.exists() or not await _holds_something(store):
         return
+    other = state_of_its_own(settings.store_path)
     raise StateError(
         f"there is no state at {settings.state_path}, but the store {settings.store_path} has publications",
-        hint="`artifact-sync rebuild-state` makes it again from the store, and nothing is downloaded twice. To begin without"
+        hint=f"Is {other} its state, from a line without a configuration? Then say `state: {{path: {other}}}`."
+        if other.exists()
+        else "`artifact-sync rebuild-state` makes it again from the store, and nothing is downloaded twice. To begin without"
         " it, start once with --moved: then what is mirrored is known again as far as GitLab still lists it.",
     )
 

@@ -64,6 +64,20 @@ def test_a_lost_state_is_noticed(tmp_path):
         assert artifact_sync("sync", cwd=tmp_path).code == 0
 
 
+def test_the_state_of_a_line_without_a_configuration_is_named(tmp_path):
+    """Whoever writes the configuration afterwards is told what goes on with it."""
+    with simulated_gitlab("jobs:2") as gitlab:
+        line = ("sync", "--url", gitlab.url, "--project", "acme/app", "--into", "mirror")
+        assert artifact_sync(*line, cwd=tmp_path).code == 0
+        path = configuration(tmp_path, gitlab.url)
+        refused = artifact_sync("sync", cwd=tmp_path)
+        assert refused.code == 4, refused
+        told = f"state: {{path: {tmp_path / 'mirror.db'}}}"
+        assert told in refused.err
+        path.write_text(f"{path.read_text()}\n{told}\n")
+        assert artifact_sync("sync", cwd=tmp_path).code == 0
+
+
 def test_a_state_is_not_used_for_another_store(tmp_path):
     """An empty folder where the store should be may be a disk that is not mounted: nothing is fetched into it."""
     with simulated_gitlab("jobs:2") as gitlab:

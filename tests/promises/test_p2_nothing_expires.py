@@ -41,8 +41,9 @@ from tests.promises.virtual_time import START, VirtualTime
 from tests.promises.wanted_rules import Wanted
 
 _POLICY = {
-    # Nobody orders anything in these worlds.
+    # Nobody orders anything in these worlds, and no rule lets anything go.
     "orders_every": timedelta(hours=1),
+    "prune_every": timedelta(days=365),
     "interval": timedelta(minutes=20),
     "max_interval": timedelta(hours=1),
     "longest_look": timedelta(hours=1),

@@ -9,6 +9,7 @@ from typing import Any
 
 from artifact_sync.config.judge import judge
 from artifact_sync.config.problems import ConfigProblems, Fault, Problem, render_path
+from artifact_sync.config.sections import state_of_its_own
 from artifact_sync.config.settings import Settings
 
 __all__ = ["quick"]
@@ -79,7 +80,7 @@ def quick(
     data: dict[str, Any] = {
         "gitlab": {"url": url, **_given(ca_file=ca_file), **({"token": token} if token else {})},
         "store": {"path": str(into)},
-        "state": {"path": _beside(Path(into))},
+        "state": {"path": str(state_of_its_own(Path(into)))},
         "rules": [rule],
         **({"poll": {"backfill": backfill}} if backfill is not None else {}),
     }
@@ -89,11 +90,6 @@ def quick(
     if verdict.settings is None:
         raise ConfigProblems(_problem(fault) for fault in verdict.faults)
     return verdict.settings
-
-
-def _beside(store: Path) -> str:
-    """A state for this store alone: there may be others in the folder, each from a line of its own."""
-    return str(store.with_name(f"{store.name}.db") if store.name else store / "artifact-sync.db")
 
 
 def _project(text: str | int) -> str | int:

@@ -281,3 +281,8 @@ class Log(Section):
 def default_state_path(store: Path) -> Path:
     """The state database beside the store: the folder it lies in is on the same machine, and not read by others."""
     return store.parent / "artifact-sync.db"
+
+
+def state_of_its_own(store: Path) -> Path:
+    """The state of a store that was filled without a configuration: there may be others in the folder, with theirs."""
+    return store.with_name(f"{store.name}.db") if store.name else store / "artifact-sync.db"

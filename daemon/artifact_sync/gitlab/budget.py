@@ -20,6 +20,9 @@ __all__ = ["Budget"]
 #: What a 429 makes of the rate, at most down to the least part of it; it grows back by a quarter each quiet minute.
 _HARD, _GENTLY = 0.5, 0.9
 _LEAST = 1 / 16
+#: A limit refuses whatever is asked next, too. What may be asked again at once is taken for one when so many were refused in
+#: a row: noise of three in a hundred would otherwise bring the rate to its least for ever.
+_A_LIMIT = 3
 _GROWTH = 1.25
 _QUIET = 60.0
 #: A minute at the full rate, behind a second's worth at once: a server that counts by the minute sees no more than it may.
@@ -65,6 +68,8 @@ class Budget:
         self._factor = 1.0
         self._slowed_at = now
         self._paused_until = now
+        #: Requests refused since the last one that was not.
+        self._refused = 0
 
     @property
     def factor(self) -> float:
@@ -114,15 +119,23 @@ class Budget:
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
         self._wake()
 
-    def slow_down(self, *, gently: bool = False) -> None:
+    def slow_down(self, wait: float | None = None) -> None:
         """Ask less often from now on, and recover slowly; the answers of one moment count as one.
 
-        ``gently`` where the server says itself for how long nothing is to be asked.
+        ``wait``: the seconds for which nothing is to be asked, where the server says so itself. Then it is done gently, and
+        where they are none, only if it refuses again and again.
         """
+        self._refused += 1
+        if wait is not None and wait <= 0 and self._refused < _A_LIMIT:
+            return
         now = self._clock.monotonic()
         if self._factor == 1.0 or now - self._slowed_at > 1.0:
-            self._set_factor(max(_LEAST, self._factor * (_GENTLY if gently else _HARD)), now)
+            self._set_factor(max(_LEAST, self._factor * (_HARD if wait is None else _GENTLY)), now)
             self._slowed_at = now
+
+    def welcomed(self) -> None:
+        """The server took a request."""
+        self._refused = 0
 
     async def _acquire(self, priority: Priority) -> None:
         self._turn += 1

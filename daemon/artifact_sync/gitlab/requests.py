@@ -145,6 +145,7 @@ class Requester:
     def welcomed(self, headers: Mapping[str, str], credential: Credential, token: Token) -> None:
         """GitLab took the token and the request; its quota may be used up by it."""
         credential.accepted(token)
+        self.budget.welcomed()
         quota = Quota.of(headers, self._clock.now())
         self.tally.told(quota)
         if quota.remaining == 0:
@@ -171,7 +172,7 @@ class Requester:
         error = error_for(asked, status, body, retry_after=retry_after, secrets=(token.value,))
         if isinstance(error, Throttled):
             self.throttled[priority] += 1
-            self.budget.slow_down(gently=quota.retry_after is not None or quota.reset is not None)
+            self.budget.slow_down(self._until(quota) if quota.retry_after is None else quota.retry_after)
             # A limit of one endpoint is none of the others' business: only this request waits.
             if not quota.endpoint_only:
                 self._pause(retry_after)

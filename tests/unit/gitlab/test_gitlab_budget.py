@@ -287,8 +287,23 @@ async def test_slowing_down_halves_once_in_a_moment():
 async def test_a_server_that_says_how_long_to_wait_slows_down_little():
     """The pause that it asked for is what counts."""
     async with standing_line() as line:
-        line.budget.slow_down(gently=True)
+        line.budget.slow_down(30)
         assert line.budget.factor == 0.9
+
+
+async def test_noise_is_no_limit():
+    """Refusals that may be asked again at once, between answers that are none, change nothing; in a row, they do."""
+    async with standing_line() as line:
+        for number in range(100):
+            line.clock.jump(1.5)
+            line.budget.slow_down(0)
+            if number % 2:
+                line.budget.welcomed()
+        assert line.budget.factor == 1.0
+        for expected in (1.0, 1.0, 0.9, 0.81):
+            line.clock.jump(1.5)
+            line.budget.slow_down(0)
+            assert line.budget.factor == expected
 
 
 async def test_the_slower_rate_is_kept_and_recovers_minute_by_minute():
