@@ -200,6 +200,12 @@ def _kept_only(one: _Released, spans: Sequence[Lived]) -> bool:
     return any(span.kind == "outage" and span.begin <= one.at and one.expires <= span.end for span in spans)
 
 
+def _decided(released: Sequence[_Released], daemon: VirtualDaemon) -> bool:
+    """Whether each of them is mirrored or lost."""
+    mirrored = daemon.mirrored()
+    return all(one.job.removed or ("all", one.job.id) in mirrored for one in released)
+
+
 async def _lived(census: Census, total: Counter[str], setting: Setting, script: Sequence[Burst | Span]) -> list[str]:
     random.seed(0)
     world = World(clock=SimClock.manual(START), seed=0)
@@ -232,8 +238,10 @@ async def _lived(census: Census, total: Counter[str], setting: Setting, script: 
                     else:
                         spans.append(Lived(act.kind, time.now(), time.now() + timedelta(hours=act.hours)))
                         _suffer(world, spans, time.now())
-                # Everything has expired by then, or was kept and fetched.
-                await _until(daemon, max((time.now(), *(span.end for span in spans))) + timedelta(days=5), spans)
+                # Everything has expired by then, or was kept and fetched; mostly long before.
+                end = max((time.now(), *(span.end for span in spans))) + timedelta(days=5)
+                while time.now() < end and not _decided(released, daemon):
+                    await _until(daemon, time.now() + timedelta(hours=6), spans)
             finally:
                 await daemon.stop()
             mirrored = daemon.mirrored()
