@@ -26,7 +26,7 @@ from artifact_sync.simulator.faults import (
 from artifact_sync.simulator.world import Delivery
 
 _JOBS_OF_A_PIPELINE = 4
-#: Few downloads break off where they can go on; of the answers to these, more are spoiled.
+#: Few downloads break off where they can go on; of the answers for the rest, more are spoiled.
 _OF_RANGES = 10
 #: Every class, what it does, and what it can strike.
 CHAOS: dict[str, Action] = {
@@ -38,7 +38,8 @@ CHAOS: dict[str, Action] = {
     "reset": Hangup(reset=True),
     "stall": Stall(seconds=6),
     "truncated": Truncate(after=1500),
-    "cut": Cut(after=4000),
+    # With RST, what came before might never be read, and then there is nothing to go on from.
+    "cut": Cut(after=1500, reset=False),
     "wrong range": WrongRange(shift=7),
     "ETag changed": OtherETag(),
 }

@@ -162,9 +162,12 @@ class Workers:
         because a single pass does not wait for a person.
         """
         self._once = finish is not None
-        async with anyio.create_task_group() as group:
-            self._staff, self._hire = 0, partial(group.start_soon, self._worker, finish)
-            self._complete()
+        async with anyio.create_task_group() as timing:
+            timing.start_soon(self._ring_when_due)
+            async with anyio.create_task_group() as group:
+                self._staff, self._hire = 0, partial(group.start_soon, self._worker, finish)
+                self._complete()
+            timing.cancel_scope.cancel()
 
     def _complete(self) -> None:
         """Have as many workers as there may be."""
@@ -207,17 +210,21 @@ class Workers:
                 return
             self._idle += 1
             try:
-                await rung(ring, await self._until_due(), self._clock)
+                await ring.wait()
             finally:
                 self._idle -= 1
 
-    async def _until_due(self) -> float:
-        """Seconds until a retry is due, or until it is time to see what another process put into the queue."""
-        now = self._clock.now()
-        due = await self._queue.next_attempt(now)
-        left = _LOOK if due is None else (due - now).total_seconds()
-        # What is due already became so after the look for it, or another process takes it.
-        return min(_LOOK, left) if left > 0 else _LEAST
+    async def _ring_when_due(self) -> None:
+        """Wake the workers when a retry is due, and now and then for what another process put into the queue."""
+        while True:
+            ring = self._bell.next_ring
+            now = self._clock.now()
+            due = await self._queue.next_attempt(now)
+            left = _LOOK if due is None else (due - now).total_seconds()
+            # What is due already waits for a worker that is free: none of them needs to be woken often.
+            await rung(ring, min(_LOOK, left) if left > 0 else _LEAST, self._clock)
+            if ring is self._bell.next_ring:
+                self.wake()
 
     async def _transfer(self, queued: QueuedTransfer) -> None:
         transfer = queued.transfer
