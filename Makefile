@@ -64,7 +64,7 @@ build: $(READY) ## Wheel and sdist in dist/
 lock: $(READY) ## Resolve the newest allowed versions anew
 	@$(BIN)/python -m pip install -qq uv
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml -o requirements.lock
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group dev pyproject.toml -o requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra tracing --group dev pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove what the targets made, but not ./mirror
 	@rm -rf $(VENV) .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -211,7 +211,7 @@ class DoesNotFit(NoSpace):
 
 
 class NotMirrored(ArtifactSyncError):
-    """What is to be given up in GitLab has no verified copy here."""
+    """What is asked for is not mirrored, or what is to be given up in GitLab has no verified copy here."""
 
     exit_code = 5
 

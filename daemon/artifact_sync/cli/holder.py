@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from artifact_sync.errors import StoreError
+from artifact_sync.errors import StoreError, StoreLocked
 from artifact_sync.store.lock import Holder
 
-__all__ = ["Worker", "holder"]
+__all__ = ["Worker", "alone", "ended_first", "holder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class Worker:
     def name(self) -> str:
         """In few words."""
         return "that process" if self.known is None else f"process {self.known.pid}"
+
+    @property
+    def daemon(self) -> bool:
+        """Whether it may be a daemon, as far as it has said."""
+        return self.known is None or self.known.command.endswith(" run")
 
 
 def holder(path: Path) -> Worker | None:
@@ -54,6 +61,28 @@ def holder(path: Path) -> Worker | None:
     finally:
         os.close(fd)
     return None
+
+
+@contextmanager
+def alone(lock: Path, cure: Callable[[Worker], str]) -> Iterator[None]:
+    """For a command that needs the store for itself: a StoreLocked from within says what helps whoever typed that command."""
+    try:
+        yield
+    except StoreLocked as error:
+        who = holder(lock)
+        error.hint = "It has ended by now: try again." if who is None else cure(who)
+        raise
+
+
+def ended_first(why: str) -> Callable[[Worker], str]:
+    """The cure where nothing can be done beside a daemon; ``why``, a sentence, and what goes without stopping it."""
+
+    def cure(who: Worker) -> str:
+        if not who.daemon:
+            return f"Wait for it, or end {who.name}."
+        return f"Stop {who.name} first (a service: systemctl stop artifact-sync), and start it again afterwards. {why}"
+
+    return cure
 
 
 def _named(fd: int) -> Holder | None:

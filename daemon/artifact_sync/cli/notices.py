@@ -23,6 +23,10 @@ def notice(event: Mapping[str, Any]) -> str | None:
             text = f"the archive of job #{job} is whole, but {untested} of its {members} members are packed in a way that cannot be tested"
         case {"event": "archive.rejected", "job": job, "reason": reason}:
             text = f"the archive of job #{job} is not unpacked: {reason}; it is published as a file"
+        case {"event": "tracing.off", "reason": reason, "hint": hint}:
+            text = f"nothing is traced: {reason}. {hint}"
+        case {"event": "tracing.failed", "error": error}:
+            text = f"spans did not reach their collector: {error}"
         case _:
             return None
     return one_line(text)

@@ -23,6 +23,7 @@ from artifact_sync.core.events import Started, Stopping
 from artifact_sync.engine.groups import single_error
 from artifact_sync.gitlab.clock import SystemClock
 from artifact_sync.observe import configure, fan_out
+from artifact_sync.observe.tracing import tracing
 from artifact_sync.ports.steps import watched
 from artifact_sync.serving import Renewal, metering, pulse, serving
 from artifact_sync.web.dashboard import Live
@@ -51,12 +52,15 @@ def command(config_path: Path | None, *, moved: bool, as_json: bool, verbose: bo
     reloading = Reloading(read, manager)
     settings = read()
     log_as(settings)
-    with reporter(as_json=as_json, verbose=verbose, daemon=True) as tell:
+    with (
+        tracing(app.masking(settings)) as secrets,
+        reporter(as_json=as_json, verbose=verbose, daemon=True) as tell,
+    ):
 
         async def work() -> int:
             beat, meter, live = pulse(settings), metering(settings), Live()
             emit = fan_out(beat.hear, meter.hear, live.hear, tell)
-            renewals: list[Renewal] = [log_as]
+            renewals: list[Renewal] = [log_as, lambda renewed: secrets.renew(app.masking(renewed))]
             with single_error():
                 async with create_task_group() as group, AsyncExitStack() as stack:
                     with watched(SystemClock()) as steps:

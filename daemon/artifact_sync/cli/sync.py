@@ -9,7 +9,7 @@ import click
 
 from artifact_sync import app
 from artifact_sync.cli import sandbox
-from artifact_sync.cli.holder import holder
+from artifact_sync.cli.holder import Worker, alone
 from artifact_sync.cli.jsonl import dumps
 from artifact_sync.cli.notices import notice
 from artifact_sync.cli.options import (
@@ -27,8 +27,8 @@ from artifact_sync.cli.words import count, size
 from artifact_sync.core.events import Discovered, Event, Kept, Stopping
 from artifact_sync.core.model import KeepResult
 from artifact_sync.engine import SyncReport
-from artifact_sync.errors import StoreLocked
 from artifact_sync.observe import configure, fan_out
+from artifact_sync.observe.tracing import tracing
 from artifact_sync.store.layout import LOCK
 
 __all__ = ["command"]
@@ -54,15 +54,13 @@ def command(
     sandbox.refuse(settings.store_path)
     if verbose:
         configure(level="debug", words=notice, masking=app.masking(settings))
-    with reporter(as_json=as_json, verbose=verbose) as tell:
+    with tracing(app.masking(settings)), reporter(as_json=as_json, verbose=verbose) as tell:
         seen = _Seen()
 
         async def work() -> int:
-            try:
+            with alone(settings.store_path / LOCK, _instead):
                 async with app.build(settings, emit=fan_out(seen, tell), moved=moved) as engine:
                     report = await engine.sync()
-            except StoreLocked as error:
-                raise _busy(error, settings.store_path / LOCK) from error
             if as_json:
                 print(dumps({"event": "summary", "at": datetime.now(UTC), **_facts(report, seen)}), flush=True)
             else:
@@ -74,12 +72,9 @@ def command(
         return finish(supervise(work, on_stop=lambda number: tell(Stopping(reason=number.name))))
 
 
-def _busy(error: StoreLocked, lock: Path) -> StoreLocked:
-    """The same error with what helps somebody who wants one pass."""
-    who = holder(lock)
-    if who is None:
-        return StoreLocked(str(error), hint="It has ended by now: try again.")
-    return StoreLocked(str(error), hint=f"Wait for it, or end {who.name}. A daemon does by itself what a sync does.")
+def _instead(who: Worker) -> str:
+    """What helps somebody who wants one pass."""
+    return f"Wait for it, or end {who.name}. A daemon does by itself what a sync does."
 
 
 class _Seen:

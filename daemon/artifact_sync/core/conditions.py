@@ -63,7 +63,7 @@ class Facts:
         self._type = job.ref_type
         self._version = Version.parse(job.ref) if job.tag else None
         self._source = job.pipeline_source or ""
-        self._age = None if job.finished_at is None else now - job.finished_at
+        self._age = None if job.ended_at is None else now - job.ended_at
         self._ended = "no end known" if self._age is None else f"ended {_span(self._age, units=2)} ago"
         self._retried = _RETRIED[candidate.retried]
         self._child = candidate.origin is Origin.CHILD or self._source == _CHILD_SOURCE

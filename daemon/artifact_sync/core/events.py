@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
 from artifact_sync.core.after import HookKind
 from artifact_sync.core.inspection import Damage
-from artifact_sync.core.model import KeepResult
+from artifact_sync.core.model import KeepResult, Transfer
 from artifact_sync.errors import Outcome
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "LatestFailed",
     "LatestMoved",
     "Mended",
+    "Names",
+    "OfTransfer",
     "ProjectFailed",
     "ProjectFound",
     "PruneRefused",
@@ -38,6 +41,7 @@ __all__ = [
     "TransferStarted",
     "TrashEmptied",
     "WebhookReceived",
+    "names_of",
 ]
 
 
@@ -77,16 +81,38 @@ class Discovered:
     selected: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selected:
-    """A job was taken by at least one rule and queued; not emitted again for what is already known."""
+class Names(TypedDict):
+    """What a transfer is called wherever it is told of."""
 
     project: str
     job_id: int
     job: str
     ref: str
-    rules: tuple[str, ...]
     dest: str
+
+
+def names_of(transfer: Transfer) -> Names:
+    """The fields of ``OfTransfer``."""
+    job = transfer.job
+    return Names(project=transfer.project_path, job_id=job.id, job=job.name, ref=job.ref, dest=transfer.dest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfTransfer:
+    """Something happened to one transfer, or to its publication."""
+
+    project: str
+    job_id: int
+    job: str
+    ref: str
+    dest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected(OfTransfer):
+    """A job was taken by at least one rule and queued; not emitted again for what is already known."""
+
+    rules: tuple[str, ...]
     #: Bytes, where announced.
     size: int | None
     deadline: datetime | None
@@ -95,15 +121,10 @@ class Selected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransferStarted:
+class TransferStarted(OfTransfer):
     """A worker took a transfer."""
 
     transfer_id: int
-    project: str
-    job_id: int
-    job: str
-    ref: str
-    dest: str
     #: Bytes expected, where known.
     total: int | None
 
@@ -117,15 +138,10 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransferEnded:
+class TransferEnded(OfTransfer):
     """An attempt ended; ``outcome`` says how. ``retry_at`` is set when it will be tried again."""
 
     transfer_id: int
-    project: str
-    job_id: int
-    job: str
-    ref: str
-    dest: str
     outcome: Outcome
     #: Bytes published.
     size: int = 0
@@ -162,14 +178,9 @@ class Audited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Damaged:
+class Damaged(OfTransfer):
     """A publication is not in the store as it was published."""
 
-    project: str
-    job_id: int
-    job: str
-    ref: str
-    dest: str
     #: The first of them.
     damages: tuple[Damage, ...]
     #: How many there are.
@@ -177,14 +188,9 @@ class Damaged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mended:
+class Mended(OfTransfer):
     """What was damaged of a publication was set aside. It is whole again from good copies, or else wanted again."""
 
-    project: str
-    job_id: int
-    job: str
-    ref: str
-    dest: str
     whole: bool
 
 
@@ -198,14 +204,9 @@ class Foreign:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HookEnded:
+class HookEnded(OfTransfer):
     """An attempt of what a rule wants after a publication ended. ``retry_at`` is set when it will be tried again."""
 
-    project: str
-    job_id: int
-    job: str
-    ref: str
-    dest: str
     rule: str
     kind: HookKind
     #: ``done``, ``failed`` (also of an attempt that is not the last), or ``skipped``.
@@ -247,28 +248,18 @@ class LatestFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublicationPruned:
+class PublicationPruned(OfTransfer):
     """Retention moved a publication into the trash."""
 
-    project: str
-    job_id: int
-    job: str
-    ref: str
-    dest: str
     #: Bytes.
     size: int
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublicationRestored:
+class PublicationRestored(OfTransfer):
     """A publication came back from the trash."""
 
-    project: str
-    job_id: int
-    job: str
-    ref: str
-    dest: str
     #: Bytes.
     size: int
 

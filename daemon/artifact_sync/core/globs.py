@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-__all__ = ["PatternError", "translate"]
+__all__ = ["PatternError", "set_end", "translate"]
 
 _SPECIAL = frozenset("\\.+*?()[]{}|^$")
 _ANY = r"[\s\S]"
@@ -79,7 +79,7 @@ def _tokens(glob: str, *, separator: bool) -> list[_Token]:
             token = _Token(source)
         elif char == "?":
             token, at = _Token(one), at + 1
-        elif char == "[" and (ends := _set_end(glob, at)):
+        elif char == "[" and (ends := set_end(glob, at)):
             token, at = _Token(_set(glob[at + 1 : ends], separator=separator)), ends + 1
         else:
             token, at = _Token(_literal(char), _STRUCTURE.get(char, _Kind.TEXT)), at + 1
@@ -99,7 +99,7 @@ def _stars(glob: str, begins: int, one: str) -> tuple[str, int]:
     return f"{_ANY}*", at
 
 
-def _set_end(glob: str, begins: int) -> int | None:
+def set_end(glob: str, begins: int) -> int | None:
     """Where the set that begins here ends. A bracket that stands first in it is a member."""
     at = begins + 1 + glob.startswith(("!", "^"), begins + 1)
     first = at

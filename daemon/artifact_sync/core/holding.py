@@ -42,7 +42,7 @@ def held(
         job_id=job.id,
         dest=transfer.dest,
         size=size,
-        at=job.finished_at or published_at,
+        at=job.ended_at or published_at,
         rules=_holding(transfer, rules, published_at, path),
         pinned=pinned,
     )

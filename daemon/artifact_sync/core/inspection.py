@@ -30,10 +30,6 @@ class Fault(StrEnum):
     FOREIGN = "foreign"
 
 
-#: What is replaced by the same bytes again.
-_OF_FILES = frozenset({Fault.MISSING, Fault.NOT_A_FILE, Fault.SIZE, Fault.CONTENT, Fault.UNREADABLE})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
     """One name and what is wrong with it. ``name`` is inside the publication; empty for the directory itself."""
@@ -48,11 +44,6 @@ class Damage:
     def harms(self) -> bool:
         """Whether what was published is not all there as it was."""
         return self.fault is not Fault.FOREIGN
-
-    @property
-    def of_file(self) -> bool:
-        """Whether a published file is damaged, and not what describes it."""
-        return self.fault in _OF_FILES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -51,6 +51,10 @@ Size = Annotated[int, Meta(ge=0, le=_MOST)]
 Instant = Annotated[datetime, Meta(tz=True)]
 #: Years of a timestamp: any offset and any margin can be applied to it.
 YEARS = range(1970, 9001)
+#: What is older ended before GitLab ran jobs at all: a clock that was never set, or a moment that was not known.
+_FIRST_JOB = datetime(2012, 1, 1, tzinfo=UTC)
+#: No job runs longer (https://docs.gitlab.com/ci/pipelines/settings/: a timeout is at most a month).
+_LONGEST_RUN = timedelta(days=365)
 _OCTAL = re.compile("[0-7]{1,10}")
 
 if TYPE_CHECKING:
@@ -222,6 +226,17 @@ class Job(_Reported, frozen=True, kw_only=True):
     def finished(self) -> bool:
         """Whether the job has ended. An unknown status counts as unfinished, so it is looked at again."""
         return self.status in FINISHED_STATUSES
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended; where that moment cannot be, when it began. A wrong clock would otherwise hide the job, or put it last."""
+        end, start = self.finished_at, self.started_at
+        began = next((at for at in (start, self.created_at) if at is not None and at >= _FIRST_JOB), None)
+        if end is None or began is None:
+            return end
+        # One that never ran may have waited for years before it was cancelled.
+        cannot_be = end < _FIRST_JOB or (began == start and end > began + _LONGEST_RUN)
+        return began if cannot_be else end
 
     @property
     def archive(self) -> Artifact | None:

@@ -49,6 +49,6 @@ class Linkable:
     def rank(self, by: LatestBy) -> Rank:
         """The higher, the newer."""
         version = Version.parse(self.job.ref) if by is LatestBy.VERSION and self.job.tag else None
-        ended = self.job.finished_at or self.job.created_at or _NEVER
+        ended = self.job.ended_at or self.job.created_at or _NEVER
         # Job ids are unique in the whole of GitLab; one job may be published at two places.
         return () if version is None else (version,), ended, self.job.id, self.dest

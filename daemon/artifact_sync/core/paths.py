@@ -202,7 +202,7 @@ def _field(written: str, whole: str) -> _Field:
 def fields_of(candidate: Candidate, rule: str) -> dict[str, str]:
     """The template fields of a job under a rule. What the job does not have is an empty string."""
     job, project = candidate.job, candidate.project
-    ended = job.finished_at or job.created_at
+    ended = job.ended_at or job.created_at
     version = Version.parse(job.ref) if job.tag else None
     return {
         "project": project.path_with_namespace,

@@ -49,11 +49,6 @@ class Planned(Struct, frozen=True, kw_only=True, gc=False):
         """Whether its owner may execute it; nothing else of a mode is taken over."""
         return bool(self.member.mode & stat.S_IXUSR)
 
-    @property
-    def encoded(self) -> bool:
-        """Whether its name had to be percent-encoded."""
-        return "/".join(self.path) != self.name.removesuffix("/")
-
 
 class UnpackPlan(Struct, frozen=True, kw_only=True):
     """A whole archive."""

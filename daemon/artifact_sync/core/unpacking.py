@@ -135,11 +135,6 @@ class UnpackedFile(Struct, frozen=True, kw_only=True):
         """The path, POSIX."""
         return "/".join(self.path)
 
-    @property
-    def encoded(self) -> bool:
-        """Whether its name had to be percent-encoded."""
-        return self.name != self.member
-
 
 class SkippedLink(Struct, frozen=True, kw_only=True, tag="skipped"):
     """A symbolic link, which is not made. ``target`` is the text that it holds."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["ago", "count", "moment", "one_line", "rate", "size", "span"]
+__all__ = ["ago", "count", "moment", "one_line", "rate", "sentence", "size", "span"]
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP = 1024
+_ENDS = (".", "?", "!")
 _SECONDS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -63,6 +64,11 @@ def moment(then: datetime | None) -> str:
 def count(number: int, one: str, many: str = "") -> str:
     """``1 job``, ``2 jobs``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def sentence(text: str) -> str:
+    """The words as a sentence of its own: with a capital in front, and an end where they have none."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(_ENDS) else '.'}"
 
 
 def one_line(text: str) -> str:

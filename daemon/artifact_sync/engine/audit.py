@@ -18,6 +18,7 @@ from artifact_sync.engine.means import Means
 from artifact_sync.engine.movement import CHILDREN, has_moved
 from artifact_sync.errors import Denied, NotFound, Refused
 from artifact_sync.ports import Priority, Progress
+from artifact_sync.ports.tracing import noted, span
 
 __all__ = ["audit"]
 
@@ -33,7 +34,8 @@ async def audit(project: Project, means: Means) -> Audited:
     with the number of jobs. Raises what Remote and State raise, and Refused, in the end, where some entries could not be
     understood; what was wanted by then stays wanted.
     """
-    return await _Audit(project, means).run()
+    with span("audit", project=project.path_with_namespace):
+        return await _Audit(project, means).run()
 
 
 class _Audit:
@@ -73,6 +75,7 @@ class _Audit:
         )
         await means.state.count({"audit.projects": 1, "audit.jobs": self._jobs, "audit.missing": self._missing})
         means.emit(audited)
+        noted(jobs=self._jobs, selected=self._selected, missing=self._missing)
         if self._strange:
             raise Refused(
                 f"GET /api/v4/projects/{project.id}/jobs",

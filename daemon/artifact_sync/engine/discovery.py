@@ -19,6 +19,7 @@ from artifact_sync.engine.means import Means
 from artifact_sync.engine.movement import CHILDREN, Movement
 from artifact_sync.errors import CredentialRefused, Denied, NotFound, RemoteError, Throttled
 from artifact_sync.ports import Progress
+from artifact_sync.ports.tracing import span
 
 __all__ = ["Discovery"]
 
@@ -52,14 +53,15 @@ class Discovery:
         A project in which nothing moved costs one request. Raises what Remote and State raise; what was saved by then
         stays, and the next poll goes on.
         """
-        progress = await self._state.progress(project.id)
-        if progress is None:
-            await self._history.first(project)
-        else:
-            await self._moved(project, progress, thorough=thorough)
-            if thorough:
-                await self._state.hasten(project.id, self._clock.now())
-        await self._look(project)
+        with span("poll", project=project.path_with_namespace):
+            progress = await self._state.progress(project.id)
+            if progress is None:
+                await self._history.first(project)
+            else:
+                await self._moved(project, progress, thorough=thorough)
+                if thorough:
+                    await self._state.hasten(project.id, self._clock.now())
+            await self._look(project)
 
     async def backfill(self, project: Project) -> bool:
         """Look at one page of history; whether there is more. Raises as ``poll``."""
@@ -67,7 +69,8 @@ class Discovery:
 
     async def hinted(self, project: Project, pipeline_id: int) -> Sequence[Job]:
         """Look at a pipeline that somebody says has moved; its jobs. Raises what Remote and State raise."""
-        return await self._looks.hinted(project, pipeline_id)
+        with span("look", project=project.path_with_namespace, pipeline=pipeline_id):
+            return await self._looks.hinted(project, pipeline_id)
 
     async def idle_for(self, project: Project) -> timedelta:
         """How long nothing has moved in it, as far as is known; zero for a project never seen. Raises StateError."""

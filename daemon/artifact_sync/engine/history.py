@@ -13,6 +13,7 @@ from artifact_sync.engine.means import Means
 from artifact_sync.engine.movement import CHILDREN, Movement
 from artifact_sync.errors import Refused
 from artifact_sync.ports import Page, Priority, Progress
+from artifact_sync.ports.tracing import span
 
 __all__ = ["History"]
 
@@ -100,6 +101,10 @@ class History:
         progress = await self._judged_anew(project, progress)
         if progress.backfill_done:
             return False
+        with span("backfill", project=project.path_with_namespace):
+            return await self._next_page(project, progress)
+
+    async def _next_page(self, project: Project, progress: Progress) -> bool:
         walk = self._walks.setdefault(project.id, Walk(from_top=progress.backfill_next is None))
         page = await self._history_page(project, progress)
         if page is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -23,17 +23,27 @@ Linked = Callable[[], Awaitable[frozenset[str]]]
 
 
 async def plan_of(
-    state: State, rules: Sequence[Rule], *, now: datetime, linked: Linked, orphans: bool = False, whole: bool = True
+    state: State,
+    rules: Sequence[Rule],
+    *,
+    now: datetime,
+    linked: Linked,
+    coming: Sequence[Held] = (),
+    orphans: bool = False,
+    whole: bool = True,
 ) -> RetentionPlan:
     """The plan at this moment. Reads the state and, where something would go, the links in the tree; changes nothing.
 
+    ``coming`` counts as published, too: the plan is then that of the moment when all of it is.
     Holds about a kilobyte of each publication; unless it is to be the ``whole`` plan, only of those that some rule may let go,
     and of orphans. Raises StateError, StoreError.
     """
     retains = {rule.name: rule.retain for rule in rules}
     publications: list[Held] = []
     others = 0
-    async for one in _held(state, rules):
+    pins = {(pinned.project_id, pinned.job_id) for pinned in await state.pins()}
+    publications += [replace(one, pinned=(one.project_id, one.job_id) in pins) for one in coming]
+    async for one in _held(state, rules, pins):
         # One rule that keeps it for ever is enough; to a quota of another one it counts all the same.
         if whole or not one.rules or not all(retains[rule].endless for rule in one.rules):
             publications.append(one)
@@ -66,8 +76,7 @@ async def _aside(planned: Callable[[], RetentionPlan], count: int) -> RetentionP
     return planned() if count < _MANY else await to_thread.run_sync(planned)
 
 
-async def _held(state: State, rules: Sequence[Rule]) -> AsyncIterator[Held]:
-    pins = {(pinned.project_id, pinned.job_id) for pinned in await state.pins()}
+async def _held(state: State, rules: Sequence[Rule], pins: Collection[tuple[int, int]]) -> AsyncIterator[Held]:
     paths: dict[int, str | None] = {}
     async for queued in state.published():
         transfer = queued.transfer

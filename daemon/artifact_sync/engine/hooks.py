@@ -20,7 +20,7 @@ from structlog.contextvars import bound_contextvars
 
 from artifact_sync.core.after import HookKind
 from artifact_sync.core.backoff import delay
-from artifact_sync.core.events import Emit, HookEnded, HooksDropped
+from artifact_sync.core.events import Emit, HookEnded, HooksDropped, names_of
 from artifact_sync.core.hooks import environment, hook_key, values_of
 from artifact_sync.engine.bell import Bell, rung
 from artifact_sync.engine.deletion import Deletion, NotNow, Untouched
@@ -276,14 +276,9 @@ class Hooks:
     def _tell(
         self, hook: QueuedHook, state: HookState, *, detail: str, hint: str, seconds: float, retry_at: datetime | None
     ) -> None:
-        transfer = hook.queued.transfer
         self._emit(
             HookEnded(
-                project=transfer.project_path,
-                job_id=transfer.job.id,
-                job=transfer.job.name,
-                ref=transfer.job.ref,
-                dest=transfer.dest,
+                **names_of(hook.queued.transfer),
                 rule=hook.rule,
                 kind=hook.kind,
                 result=state.value,

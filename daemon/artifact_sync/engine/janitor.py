@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from artifact_sync.core.events import ProjectFailed, PruneRefused, PublicationPruned, PublicationRestored
+from artifact_sync.core.events import ProjectFailed, PruneRefused, PublicationPruned, PublicationRestored, names_of
 from artifact_sync.core.retention import RetentionPlan, Verdict
 from artifact_sync.engine.emptying import Emptying
 from artifact_sync.engine.holdings import beyond, most_removed, plan_of
@@ -259,12 +259,4 @@ def _pruned(verdict: Verdict, why: str) -> PublicationPruned:
 
 
 def _restored(queued: QueuedTransfer) -> PublicationRestored:
-    transfer = queued.transfer
-    return PublicationRestored(
-        project=transfer.project_path,
-        job_id=transfer.job.id,
-        job=transfer.job.name,
-        ref=transfer.job.ref,
-        dest=transfer.dest,
-        size=queued.size,
-    )
+    return PublicationRestored(**names_of(queued.transfer), size=queued.size)

@@ -25,6 +25,8 @@ STANDING = frozenset({"success", "failed", "canceled", "skipped", "manual", "sch
 _STILL = frozenset({"manual", "scheduled", "created"})
 #: What belongs to a job is there this long after its end: GitLab archives logs and takes in reports minutes later.
 _UNSETTLED = timedelta(minutes=10)
+#: By how much the clocks of GitLab and of this machine may differ.
+_CLOCKS_DIFFER = timedelta(hours=1)
 #: A pipeline has not so many pages of jobs; who lists more is none that could be believed.
 _MOST_PAGES = 1_000
 
@@ -117,7 +119,7 @@ class Judge:
             walk.meet(job)
             if not self._ended(job, now):
                 self._hope(findings, job)
-            elif horizon is None or (job.finished_at or job.created_at or now) >= horizon:
+            elif horizon is None or (job.ended_at or job.created_at or now) >= horizon:
                 if any(decision.undecided for decision in decisions):
                     unknown.append(candidate)
                 else:
@@ -138,7 +140,11 @@ class Judge:
         """Finished, and for as long as is asked for."""
         if not job.finished:
             return False
-        return not self.settle or job.finished_at is None or now - job.finished_at >= self.settle
+        if not self.settle or job.ended_at is None:
+            return True
+        since = now - job.ended_at
+        # An end that is further ahead than clocks differ is none to wait for.
+        return since >= self.settle or since < -_CLOCKS_DIFFER
 
     def _take(
         self,
@@ -150,7 +156,7 @@ class Judge:
         backfill: bool,
     ) -> None:
         job = candidate.job
-        recent = job.finished_at is not None and now - job.finished_at < _UNSETTLED
+        recent = job.ended_at is not None and now - job.ended_at < _UNSETTLED
         if recent and job.pipeline is not None and lacks(candidate, decisions):
             findings.pending.add(job.pipeline.id)
         transfers = plan(candidate, decisions, backfill=backfill)

@@ -21,6 +21,7 @@ from artifact_sync.engine.means import Means
 from artifact_sync.engine.refusals import Refusals
 from artifact_sync.errors import CredentialRefused, Denied, NotFound, RemoteError
 from artifact_sync.ports import KeepEntry, Priority, Trouble
+from artifact_sync.ports.tracing import failed, noted, span
 
 __all__ = ["Keeper"]
 
@@ -93,8 +94,14 @@ class Keeper:
             if now - due.expire_at > _SURELY_EXPIRED:
                 ending = _Ending(KeepResult.EXPIRED, "not asked: the expiry had passed")
             else:
-                with bound_contextvars(job=due.job_id):
+                with (
+                    bound_contextvars(job=due.job_id),
+                    span("keep", project=due.project_path, job=due.job_id, name=due.job_name, rule=due.rule),
+                ):
                     ending = await self._called(due)
+                    noted(result=ending.result.value)
+                    if ending.result is not KeepResult.KEPT:
+                        failed(ending.result.value, ending.detail)
         now = self._clock.now()
         again_at = self._again_at(due, now) if ending.again else None
         if ending.refused and again_at is not None:

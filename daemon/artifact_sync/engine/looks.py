@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from artifact_sync.core.events import Discovered, Selected
+from artifact_sync.core.events import Discovered, Selected, names_of
 from artifact_sync.core.model import Job, Pipeline, Project
 from artifact_sync.core.rules import Rule
 from artifact_sync.engine.judging import Findings, Judge, Walk, pipeline_jobs
@@ -257,12 +257,8 @@ def selected_event(queued: QueuedTransfer, *, late: bool) -> Selected:
     transfer = queued.transfer
     sizes = [item.size for item in transfer.items if item.size is not None]
     return Selected(
-        project=transfer.project_path,
-        job_id=transfer.job.id,
-        job=transfer.job.name,
-        ref=transfer.job.ref,
+        **names_of(transfer),
         rules=transfer.rules,
-        dest=transfer.dest,
         size=sum(sizes) if sizes else None,
         deadline=transfer.deadline,
         late=late,

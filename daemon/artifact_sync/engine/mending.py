@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from artifact_sync.core.events import Damaged, Emit, Mended
+from artifact_sync.core.events import Damaged, Emit, Mended, names_of
 from artifact_sync.core.inspection import Expected, Fault, Inspection
 from artifact_sync.errors import Corrupt, NoSpace, Obstructed
 from artifact_sync.ports import Clock, Inspector, Publication, Published, QueuedTransfer, State, Store, TransferState
@@ -60,16 +60,7 @@ class Mender:
             self.whole += 1
         elif await self.state.damaged(queued.id):
             self.wanted.add(transfer.dest)
-        self.emit(
-            Mended(
-                project=transfer.project_path,
-                job_id=transfer.job.id,
-                job=transfer.job.name,
-                ref=transfer.job.ref,
-                dest=transfer.dest,
-                whole=whole,
-            )
-        )
+        self.emit(Mended(**names_of(transfer), whole=whole))
         return shared
 
     async def _restored(self, queued: QueuedTransfer) -> Published | None:
@@ -94,13 +85,5 @@ async def unmoved(queued: QueuedTransfer, state: State) -> bool:
 
 def damaged_event(queued: QueuedTransfer, inspection: Inspection) -> Damaged:
     """What is told of it."""
-    transfer = queued.transfer
-    return Damaged(
-        project=transfer.project_path,
-        job_id=transfer.job.id,
-        job=transfer.job.name,
-        ref=transfer.job.ref,
-        dest=transfer.dest,
-        damages=inspection.harmed[:_TOLD],
-        count=len(inspection.harmed),
-    )
+    found = inspection.harmed
+    return Damaged(**names_of(queued.transfer), damages=found[:_TOLD], count=len(found))

@@ -19,6 +19,8 @@ CHILDREN = "parent_pipeline"
 #: What is asked for again. Whether ``updated_after`` includes its moment is not documented, and a transaction that began
 #: earlier may be seen later.
 _OVERLAP = timedelta(minutes=10)
+#: Pipelines that are remembered for the next listing; what moved beside so many is looked at once more then.
+_REMEMBERED = 100_000
 
 
 class Movement:
@@ -72,7 +74,8 @@ class Movement:
         for pipeline in pipelines:
             self.any = True
             if pipeline.updated_at is not None:
-                self._lately[pipeline.id] = pipeline.updated_at
+                if pipeline.id in self._lately or len(self._lately) < _REMEMBERED:
+                    self._lately[pipeline.id] = pipeline.updated_at
                 moved = min(pipeline.updated_at, began)
                 self._newest = moved if self._newest is None else max(self._newest, moved)
         if self._newest is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +14,7 @@ import anyio
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from artifact_sync.core.events import Emit, TransferEnded, TransferStarted
+from artifact_sync.core.events import Emit, TransferEnded, TransferStarted, names_of
 from artifact_sync.core.model import StagedFile, Transfer
 from artifact_sync.engine.bell import Bell, rung
 from artifact_sync.engine.policy import EnginePolicy
@@ -31,6 +32,7 @@ from artifact_sync.errors import (
 )
 from artifact_sync.ports import Clock, Publication, Queue, QueuedTransfer, Store
 from artifact_sync.ports.steps import Steps, waiting, watched
+from artifact_sync.ports.tracing import failed, noted, span
 
 __all__ = ["Fetches", "Probe", "Tally", "Workers"]
 
@@ -200,7 +202,7 @@ class Workers:
                 with watched(self._clock) as steps:
                     self._steps.add(steps)
                     try:
-                        with bound_contextvars(transfer=queued.id, job=queued.transfer.job.id):
+                        with bound_contextvars(transfer=queued.id, job=queued.transfer.job.id), _span_of(queued):
                             await self._transfer(queued)
                     finally:
                         self._steps.discard(steps)
@@ -233,11 +235,7 @@ class Workers:
         self._emit(
             TransferStarted(
                 transfer_id=queued.id,
-                project=transfer.project_path,
-                job_id=transfer.job.id,
-                job=transfer.job.name,
-                ref=transfer.job.ref,
-                dest=transfer.dest,
+                **names_of(transfer),
                 total=total,
             )
         )
@@ -354,15 +352,13 @@ class Workers:
         error: ArtifactSyncError | None = None,
         retry_at: datetime | None = None,
     ) -> None:
-        transfer = queued.transfer
+        noted(outcome=outcome.value, bytes=size)
+        if outcome is not Outcome.PUBLISHED:
+            failed(outcome.value, str(error) if error else "")
         self._emit(
             TransferEnded(
                 transfer_id=queued.id,
-                project=transfer.project_path,
-                job_id=transfer.job.id,
-                job=transfer.job.name,
-                ref=transfer.job.ref,
-                dest=transfer.dest,
+                **names_of(queued.transfer),
                 outcome=outcome,
                 size=size,
                 seconds=seconds,
@@ -371,6 +367,20 @@ class Workers:
                 retry_at=retry_at,
             )
         )
+
+
+def _span_of(queued: QueuedTransfer) -> AbstractContextManager[None]:
+    transfer = queued.transfer
+    return span(
+        "transfer",
+        transfer=queued.id,
+        project=transfer.project_path,
+        job=transfer.job.id,
+        name=transfer.job.name,
+        ref=transfer.job.ref,
+        dest=transfer.dest,
+        attempt=queued.attempts + 1,
+    )
 
 
 def _crashed(queued: QueuedTransfer, error: Exception) -> ArtifactSyncError:

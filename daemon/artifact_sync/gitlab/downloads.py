@@ -18,6 +18,7 @@ from artifact_sync.gitlab.ranges import Stretch, Wanted, continues, pin_of, stro
 from artifact_sync.gitlab.redirects import HOPS, STATUSES, Hop, RedirectPolicy, plain
 from artifact_sync.gitlab.requests import Credential, Requester, asked_for, refuse_encoding
 from artifact_sync.gitlab.targets import Targets
+from artifact_sync.gitlab.tracing import answered, requesting
 from artifact_sync.gitlab.traffic import Tally
 from artifact_sync.gitlab.trouble import network
 from artifact_sync.ports import Body, Latest, Piece, Pin, Priority, Source
@@ -143,7 +144,9 @@ class Downloads:
                 exchange = self._requester.transport.stream(
                     URL(hop.url, encoded=True), stretch.headers, trusted=False, asked=asked
                 )
-                response = await own.enter_async_context(exchange)
+                with requesting("GET", hop.url, Priority.DOWNLOAD):
+                    response = await own.enter_async_context(exchange)
+                    answered(response.status)
                 piece = _granted(response, hop, stretch, asked=asked)
                 if piece is not None:
                     stack.push_async_exit(own.pop_all())
@@ -192,7 +195,7 @@ class Downloads:
                         URL(hop.url, encoded=True), headers, trusted=hop.trusted, asked=asked, expected=expected
                     )
                     tally = self._requester.tally if hop.trusted else Tally()
-                    with tally.exchange(Priority.DOWNLOAD, asked) as exchange:
+                    with tally.exchange(Priority.DOWNLOAD, asked, hop.url) as exchange:
                         response = await own.enter_async_context(streamed)
                         exchange.answered(response.status, response.headers)
                 if response.status not in STATUSES:

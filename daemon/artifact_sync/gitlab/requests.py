@@ -207,7 +207,7 @@ class Requester:
             async with self.budget.permit(priority):
                 url = URL(self.address.api(place), encoded=True)
                 headers = {**token.headers(), **condition}
-                with self.tally.exchange(priority, asked) as exchange:
+                with self.tally.exchange(priority, asked, str(url)) as exchange:
                     answer = await self.transport.call(method, url, headers, asked=asked, body=body)
                     exchange.answered(answer.status, answer.headers)
             if answer.status in _SUCCESS:

@@ -12,6 +12,7 @@ import structlog
 
 from artifact_sync.errors import RemoteError
 from artifact_sync.gitlab.quota import Quota
+from artifact_sync.gitlab.tracing import answered, requesting
 from artifact_sync.ports import Priority
 
 __all__ = ["Exchange", "Minute", "Tally"]
@@ -35,6 +36,7 @@ class Exchange:
         """This came."""
         self.status = status
         self.correlation = (headers.get("X-Request-Id") or "")[:_ID] or None
+        answered(status, self.correlation)
 
 
 class Tally:
@@ -49,17 +51,18 @@ class Tally:
         self.quota = Quota()
 
     @contextmanager
-    def exchange(self, priority: Priority, asked: str) -> Iterator[Exchange]:
-        """Count what the block brings; what raises without an answer, too."""
+    def exchange(self, priority: Priority, asked: str, url: str) -> Iterator[Exchange]:
+        """Count what the block brings, from this URL; what raises without an answer, too."""
         exchange = Exchange()
         began = time.monotonic()
-        try:
-            yield exchange
-        except RemoteError as error:
-            self._ended(exchange, priority, asked, began, error=error.answer)
-            raise
-        else:
-            self._ended(exchange, priority, asked, began)
+        with requesting(asked.partition(" ")[0], url, priority):
+            try:
+                yield exchange
+            except RemoteError as error:
+                self._ended(exchange, priority, asked, began, error=error.answer)
+                raise
+            else:
+                self._ended(exchange, priority, asked, began)
 
     def came(self, size: int) -> None:
         """So many bytes of artifacts."""

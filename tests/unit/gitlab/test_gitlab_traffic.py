@@ -10,6 +10,7 @@ from artifact_sync.gitlab.quota import Quota
 from artifact_sync.gitlab.traffic import Minute, Tally
 from artifact_sync.ports import Priority
 
+URL = "https://gitlab.example/api/v4/x"
 STEPS = st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.0, 58.0, 59.0, 60.0]) | st.floats(0, 90)
 
 
@@ -28,13 +29,13 @@ def test_a_minute_counts_what_was_in_its_seconds(steps, wait):
 def test_an_exchange_counts_by_its_answer():
     """By purpose and status; one without an answer as such; what was made of the answer afterwards changes nothing."""
     tally = Tally()
-    with tally.exchange(Priority.POLL, "GET /x") as exchange:
+    with tally.exchange(Priority.POLL, "GET /x", URL) as exchange:
         exchange.answered(200, {})
-    with pytest.raises(Transient), tally.exchange(Priority.KEEP, "POST /x"):
+    with pytest.raises(Transient), tally.exchange(Priority.KEEP, "POST /x", URL):
         raise Transient("POST /x", "no connection")
 
     def answered_oddly() -> None:
-        with tally.exchange(Priority.KEEP, "POST /x") as exchange:
+        with tally.exchange(Priority.KEEP, "POST /x", URL) as exchange:
             exchange.answered(404, {})
             raise Refused("POST /x", "odd")
 
@@ -45,7 +46,7 @@ def test_an_exchange_counts_by_its_answer():
 
 def test_an_exchange_is_a_line_of_the_log():
     """With GitLab's own name for the request, cut to what such a name can be."""
-    with capture_logs() as lines, Tally().exchange(Priority.DOWNLOAD, "GET /x") as exchange:
+    with capture_logs() as lines, Tally().exchange(Priority.DOWNLOAD, "GET /x", URL) as exchange:
         exchange.answered(206, {"X-Request-Id": "01J" + "x" * 500})
     (line,) = lines
     assert (line["event"], line["log_level"], line["purpose"], line["status"]) == (
