@@ -11,6 +11,7 @@ from artifact_sync.config.keys import NOT_EMPTY, Text, leaf
 from artifact_sync.config.problems import Wrong
 from artifact_sync.core.after import CommandError, CommandLine
 from artifact_sync.core.file_patterns import FilePattern
+from artifact_sync.core.glob_faults import check_name, check_path, check_project
 from artifact_sync.core.paths import Template, TemplateError
 from artifact_sync.core.patterns import PatternError, PatternList
 from artifact_sync.core.rules import ProjectSelectors
@@ -46,10 +47,11 @@ def _wrong(kind: str, error: ValueError, written: str, cure: str) -> Wrong:
 def _pattern(value: object) -> str:
     if not isinstance(value, str):
         raise Wrong("not text", "put it in quotes")
-    if value.strip("!") == "":
+    if value.strip("! \t") == "":
         raise Wrong("an empty pattern", "write * for everything, or leave the list empty")
     try:
         PatternList.parse([value], separator=False)
+        check_name(value.removeprefix("!"))
     except PatternError as error:
         raise _wrong("pattern", error, value, _PATTERN_CURE) from None
     return value
@@ -68,7 +70,9 @@ def _project(value: object) -> str | int:
     if "://" in value:
         raise Wrong("a URL", f"{cure}, without the address of the instance")
     try:
-        ProjectSelectors.parse([value])
+        selectors = ProjectSelectors.parse([value])
+        if selectors.paths.wanted or selectors.paths.excluded:
+            check_project(value.removeprefix("!"), excludes=value.startswith("!"))
     except PatternError as error:
         raise _wrong("pattern", error, value, cure) from None
     return value
@@ -108,13 +112,16 @@ def _artifact_path(value: object) -> str:
     cure = "write the path inside the archive, such as dist/app.tar.gz, or a glob such as dist/**/*.whl"
     if not isinstance(value, str):
         raise Wrong("not text", "put it in quotes")
-    if value.strip("!?") == "":
+    if value.strip("!? \t") == "":
         raise Wrong("an empty pattern", "write ** for everything, or leave the list empty")
     try:
         if value.startswith("!"):
             PatternList.parse([value], separator=True)
+            check_path(value[1:])
             return value
         pattern = FilePattern.parse(value)
+        if not pattern.exact:
+            check_path(pattern.path)
     except PatternError as error:
         raise _wrong("pattern", error, value, cure) from None
     path = pattern.path

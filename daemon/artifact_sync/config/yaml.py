@@ -172,7 +172,7 @@ class _Builder:
         for event in events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
-            key = self._key(event, events, path)
+            key = self._key(event, path)
             place = _place(event)
             if key in mapping:
                 # The value is still walked, so that the limits hold and its own problems are found, and then dropped.
@@ -189,7 +189,7 @@ class _Builder:
                 self.broken.add((*path, key))
         return mapping
 
-    def _key(self, event: yaml.Event, events: Iterator[yaml.Event], path: KeyPath) -> str:
+    def _key(self, event: yaml.Event, path: KeyPath) -> str:
         if isinstance(event, yaml.ScalarEvent):
             self._refuse_decoration(event, path, _place(event))
             self.nodes += 1

@@ -35,7 +35,8 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
     (
         "expected ',' or ']'",
         "a list in brackets that is not closed",
-        "separate the items with commas and close it with ]",
+        # A tag takes the bracket behind it along.
+        "separate the items with commas and close it with ], and put text that begins with ! in quotes",
     ),
     (
         "expected ',' or '}'",
@@ -60,6 +61,7 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
         "check the indentation of this line",
     ),
     ("incompatible YAML document", "a %YAML directive of another version", "remove the directive"),
+    ("expected ' '", "a tag (!) is wrong", "put text that begins with ! in quotes"),
     ("directive", "a directive (%) is wrong", "remove it"),
     ("tag", "a tag (!) is wrong", "remove it; put text that begins with ! in quotes"),
     ("comment or a line break", "more text behind | or >", "begin the text on the next line"),

@@ -1,4 +1,4 @@
-"""JSON to values, tolerant of single entries that are not understood."""
+"""JSON to values, tolerant of single values that are out of bounds, and of single entries that are not understood."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import msgspec
 from artifact_sync.errors import Refused, RemoteError, Transient
 from artifact_sync.gitlab.answers import sign_in_refused
 from artifact_sync.gitlab.excerpts import excerpt
+from artifact_sync.gitlab.mending import with_moments, with_whole_characters
 from artifact_sync.ports import TokenInfo
 
 __all__ = ["ObjectDecoder", "PageDecoder", "TokenAnswer", "VersionAnswer"]
@@ -56,11 +57,15 @@ class ObjectDecoder(Generic[T]):
         try:
             return msgspec.json.decode(body, type=self.kind)
         except (ValueError, RecursionError) as error:
-            raise _misshapen(body, error, asked=asked) from error
+            try:
+                return msgspec.json.decode(with_moments(with_whole_characters(body)), type=self.kind)
+            except (ValueError, RecursionError):
+                # The first error tells of the answer as it came.
+                raise _misshapen(body, error, asked=asked) from error
 
 
 class PageDecoder(Generic[T]):
-    """Decodes a page of a list: all at once, or entry by entry when one of them is not understood."""
+    """Decodes a page of a list: all at once, or entry by entry, mended where that helps, when one of them is not understood."""
 
     def __init__(self, kind: type[T]) -> None:
         self._all = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]  # kind is a value; msgspec needs the type it names
@@ -74,16 +79,23 @@ class PageDecoder(Generic[T]):
             # Which of them it was, and whether the rest is whole, shows below.
             pass
         try:
-            entries = _RAW.decode(body)
+            entries = _RAW.decode(with_whole_characters(body))
         except (ValueError, RecursionError) as error:
             raise _misshapen(body, error, asked=asked) from error
         good: list[T] = []
         for entry in entries:
             try:
-                good.append(self._one.decode(entry))
+                good.append(self._understood(entry))
             except (ValueError, RecursionError):
                 continue
         return tuple(good), len(entries) - len(good)
+
+    def _understood(self, entry: msgspec.Raw) -> T:
+        """Raises ValueError or RecursionError for an entry that mending does not help."""
+        try:
+            return self._one.decode(entry)
+        except msgspec.ValidationError:
+            return self._one.decode(with_moments(bytes(entry)))
 
 
 def _misshapen(body: bytes, error: Exception, *, asked: str) -> RemoteError:

@@ -14,6 +14,7 @@ from artifact_sync.gitlab.cursors import SIZES, following, resized, size_of, wit
 from artifact_sync.gitlab.decoding import PageDecoder
 from artifact_sync.gitlab.requests import Credential, Requester, asked_for
 from artifact_sync.gitlab.revalidation import Look, PageCache
+from artifact_sync.gitlab.rounds import MOST_PAGES, Rounds
 from artifact_sync.gitlab.transport import Answer
 from artifact_sync.ports import Page, Priority
 
@@ -30,24 +31,22 @@ class Lists:
         self._credential = credential
         self._cache = PageCache()
 
-    async def pages(self, first: str, decoder: PageDecoder[T], *, priority: Priority) -> AsyncIterator[Page[T]]:
+    async def pages(
+        self, first: str, decoder: PageDecoder[T], *, priority: Priority, most: int = MOST_PAGES
+    ) -> AsyncIterator[Page[T]]:
         """The pages from the place ``first`` on.
 
-        Raises as ports.Remote says, and Refused when they go round in a circle.
+        Raises as ports.Remote says, and Refused when they go round in a circle, or there are more than ``most``.
         """
         at: str | None = first
-        # Brent's cycle detection: one place remembered, at distances of powers of two, finds any circle in bounded memory.
-        mark, steps, distance = "", 0, 1
+        rounds = Rounds(most=most)
         while at is not None:
             at, answer, look = await self._page(at, priority)
             asked = asked_for("GET", at)
-            if at == mark:
-                hint = "Something between here and GitLab serves old pages: let it not cache the API."
-                raise Refused(asked, "pages that go round in a circle", hint=hint)
-            steps += 1
-            if steps == distance:
-                mark, steps, distance = at, 0, distance * 2
             items, undecodable = decoder.decode(answer.body, asked=asked)
+            # What was not understood may be anything, so it is none of what was seen.
+            strange = [object()] if undecodable else []
+            rounds.meet(at, [*(getattr(item, "id", item) for item in items), *strange], asked=asked)
             at = following(answer.headers, at, self._requester.address, asked=asked)
             if look is not None:
                 look.remember(answer, rows=len(items) + undecodable, more=at is not None)

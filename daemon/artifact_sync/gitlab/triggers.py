@@ -15,6 +15,9 @@ __all__ = ["TriggerJobs"]
 
 T = TypeVar("T")
 
+#: A pipeline has not so many pages of trigger jobs.
+_MOST_PAGES = 1_000
+
 
 class TriggerJobs:
     """``trigger_jobs`` since 19.2; ``bridges`` before that (lib/api/ci/pipelines.rb)."""
@@ -36,8 +39,9 @@ class TriggerJobs:
         """Those of one pipeline. Raises as ports.Remote says."""
         pipeline = f"projects/{project_id}/pipelines/{pipeline_id}"
         name = "bridges" if self._older else "trigger_jobs"
+        first = scoped(f"{pipeline}/{name}", {}, statuses)
         try:
-            async for page in self._lists.pages(scoped(f"{pipeline}/{name}", {}, statuses), decoder, priority=priority):
+            async for page in self._lists.pages(first, decoder, priority=priority, most=_MOST_PAGES):
                 yield page
         except NotFound:
             if self._older:
@@ -45,6 +49,7 @@ class TriggerJobs:
         else:
             return
         # Also what a pipeline out of sight is answered with: only an answer under the older name proves an older GitLab.
-        async for page in self._lists.pages(scoped(f"{pipeline}/bridges", {}, statuses), decoder, priority=priority):
+        older = scoped(f"{pipeline}/bridges", {}, statuses)
+        async for page in self._lists.pages(older, decoder, priority=priority, most=_MOST_PAGES):
             self._older = True
             yield page

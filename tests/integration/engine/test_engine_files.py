@@ -9,7 +9,6 @@ import pytest
 
 from artifact_sync.core.events import TransferEnded
 from artifact_sync.core.rules import Fetch, Keep, KeepPolicy
-from artifact_sync.engine import planned
 from artifact_sync.engine.release import standing
 from artifact_sync.errors import Outcome
 from artifact_sync.ports import TransferState
@@ -17,6 +16,7 @@ from artifact_sync.simulator import JobSpec, SimClock, SimJob, World, serve, sma
 from artifact_sync.store.manifest import Manifest, parse
 from artifact_sync.store.paths import MANIFEST
 from tests.integration.engine.engine_harness import DAY, DrivenClock, Rig, asked, rig, rule
+from tests.integration.engine.plans import missing, take_up
 
 NOISE = random.Random(5).randbytes(1_000_000)
 FILES = {"dist/a.whl": b"wheel", "dist/b.whl": b"wheel b", "log/big": NOISE, "README": b"read"}
@@ -50,20 +50,6 @@ def manifest(daemon: Rig) -> Manifest:
     return parse(path.read_bytes(), where=str(path))
 
 
-async def missing(daemon: Rig, job: SimJob) -> list[str]:
-    """The items that a plan would fetch of the job."""
-    project = await daemon.remote.project(job.project.id)
-    coming = planned(
-        project,
-        remote=daemon.remote,
-        state=daemon.state,
-        clock=daemon.clock,
-        rules=daemon.rules,
-        policy=daemon.policy,
-    )
-    return [item.name async for plan in coming for item in plan.missing]
-
-
 async def test_a_pattern_becomes_files_and_is_done_with(tmp_path):
     """Each match is published under its path, with a manifest that knows where it was; the next pass asks for nothing."""
     world = World()
@@ -95,23 +81,6 @@ async def test_nothing_at_all_is_a_publication_too(tmp_path):
         assert [item.name for item in manifest(daemon).transfer.items] == ["files:*.exe", "files/sbom.json"]
         assert (await daemon.transfer(job)).state is TransferState.PUBLISHED
         assert await missing(daemon, job) == []
-
-
-async def take_up(daemon: Rig, job: SimJob) -> None:
-    """What a listing that shows the job again does, under the rules of this process."""
-    project = await daemon.remote.project(job.project.id)
-    found = [
-        plan.transfer
-        async for plan in planned(
-            project,
-            remote=daemon.remote,
-            state=daemon.state,
-            clock=daemon.clock,
-            rules=daemon.rules,
-            policy=daemon.policy,
-        )
-    ]
-    await daemon.state.want(found=found, keeps=(), now=daemon.clock.now())
 
 
 @pytest.mark.parametrize(

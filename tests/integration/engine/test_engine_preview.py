@@ -7,15 +7,14 @@ import pytest
 
 from artifact_sync.core.model import KeepResult
 from artifact_sync.core.rules import Fetch, Keep, KeepPolicy
-from artifact_sync.engine import Planned, explained, planned
+from artifact_sync.engine import explained
 from artifact_sync.errors import NotFound
 from artifact_sync.ports import TransferState
-from artifact_sync.simulator import JobSpec, SimProject, small
+from artifact_sync.simulator import JobSpec, small
 from artifact_sync.simulator.faults import Answer, Fault
 from tests.integration.engine.engine_harness import (
     DAY,
     QUICK,
-    Rig,
     build,
     digests,
     downloads,
@@ -24,6 +23,7 @@ from tests.integration.engine.engine_harness import (
     rule,
     tree,
 )
+from tests.integration.engine.plans import plan_of
 
 CONDITIONS = {
     "project",
@@ -39,20 +39,6 @@ CONDITIONS = {
     "child_pipelines",
     "downstream",
 }
-
-
-async def plan_of(daemon: Rig, project: SimProject) -> list[Planned]:
-    """Every transfer of the next pass."""
-    found = await daemon.remote.project(project.id)
-    pages = planned(
-        found,
-        remote=daemon.remote,
-        state=daemon.state,
-        clock=daemon.clock,
-        rules=daemon.rules,
-        policy=daemon.policy,
-    )
-    return [entry async for entry in pages]
 
 
 @pytest.fixture
@@ -116,16 +102,8 @@ async def test_the_plan_without_a_state(world, app, tmp_path):
     """As for a mirror that is not there yet."""
     jobs = build(world, app, "build").jobs
     async with rig(world, tmp_path, rule()) as daemon:
-        project = await daemon.remote.project(app.id)
-        found = planned(
-            project,
-            remote=daemon.remote,
-            state=None,
-            clock=daemon.clock,
-            rules=daemon.rules,
-            policy=daemon.policy,
-        )
-        assert [(entry.transfer.job.id, entry.known) async for entry in found] == [(jobs[0].id, None)]
+        found = await plan_of(daemon, app, known=False)
+        assert [(entry.transfer.job.id, entry.known) for entry in found] == [(jobs[0].id, None)]
 
 
 async def test_every_condition_of_every_rule_is_explained(world, app, varied, tmp_path):

@@ -17,7 +17,6 @@ from structlog.testing import capture_logs
 from artifact_sync.core.events import Recovered
 from artifact_sync.core.rules import Fetch, Keep, KeepPolicy, Publish
 from artifact_sync.core.unpacking import Unpack
-from artifact_sync.engine import planned
 from artifact_sync.engine.release import standing
 from artifact_sync.errors import DoesNotFit, NotMirrored
 from artifact_sync.fetch import Fetcher, FetchPolicy
@@ -28,6 +27,7 @@ from artifact_sync.store.manifest import Manifest, parse
 from artifact_sync.store.paths import MANIFEST
 from tests.hostile_archives import HOSTILE
 from tests.integration.engine.engine_harness import DAY, DrivenClock, Rig, downloads, rig, rule, staging
+from tests.integration.engine.plans import missing, take_up
 
 #: What the simulator's usual archive holds, without its link and its empty directory.
 INSIDE = {"content/dist/app", "content/reports/test log.txt", "content/VERSION", "content/empty.txt"}
@@ -81,33 +81,6 @@ async def restarted(daemon: Rig) -> Recovered:
     await daemon.engine.recover()
     (told,) = daemon.of(Recovered)
     return told
-
-
-async def missing(daemon: Rig, job: SimJob) -> list[str]:
-    """The items that a plan would fetch of the job."""
-    coming = planned(
-        await daemon.remote.project(job.project.id),
-        remote=daemon.remote,
-        state=daemon.state,
-        clock=daemon.clock,
-        rules=daemon.rules,
-        policy=daemon.policy,
-    )
-    return [item.name async for plan in coming for item in plan.missing]
-
-
-async def take_up(daemon: Rig, job: SimJob) -> None:
-    """What a listing that shows the job again does, under the rules of this process."""
-    coming = planned(
-        await daemon.remote.project(job.project.id),
-        remote=daemon.remote,
-        state=daemon.state,
-        clock=daemon.clock,
-        rules=daemon.rules,
-        policy=daemon.policy,
-    )
-    found = [plan.transfer async for plan in coming]
-    await daemon.state.want(found=found, keeps=(), now=daemon.clock.now())
 
 
 @pytest.mark.parametrize("unpack", [Unpack.ALSO, Unpack.ONLY])

@@ -12,13 +12,21 @@ from typing import Any
 from artifact_sync.core.model import Item
 from artifact_sync.gitlab import Client, ClientOptions, EnvToken, ServerClock, TokenKind, TokenSource
 from artifact_sync.ports import Page, Source
-from artifact_sync.simulator import TOKEN, JobSpec, Running, SimClock, SimJob, SimProject, World, serve, small
+from artifact_sync.simulator import TOKEN, JobSpec, Running, SimClock, SimJob, SimProject, World, faults, serve, small
 from tests.integration.fetch.raw_server import whole
 from tests.unit.gitlab.gitlab_clocks import START, HastyClock
 
 DAY = timedelta(days=1)
 ARCHIVE = Item(kind="archive", name="artifacts.zip")
 TRACE = Item(kind="trace", name="job.log")
+#: After these nobody knows whether a write was done.
+UNSURE = [
+    faults.Answer(status=500),
+    faults.Answer(status=502),
+    faults.Answer(status=504),
+    faults.Hangup(),
+    faults.Hangup(reset=True),
+]
 
 
 def token(value: str = TOKEN, kind: TokenKind = TokenKind.PRIVATE) -> TokenSource:

@@ -10,7 +10,7 @@ from artifact_sync.ports import Priority
 from artifact_sync.simulator import TOKEN, SimToken, Throttle, faults
 from artifact_sync.simulator.faults import Fault
 from tests.integration.fetch.raw_server import raw_server, script, whole
-from tests.integration.gitlab.gitlab_harness import client_of, downloaded, scene_of, token
+from tests.integration.gitlab.gitlab_harness import UNSURE, client_of, downloaded, scene_of, token
 
 READER = "glpat-reader-of-no-worth-0000"
 
@@ -74,16 +74,7 @@ async def test_the_keep_token_deletes():
         assert scene.job.removed
 
 
-@pytest.mark.parametrize(
-    "action",
-    [
-        faults.Answer(status=500),
-        faults.Answer(status=502),
-        faults.Answer(status=504),
-        faults.Hangup(),
-        faults.Hangup(reset=True),
-    ],
-)
+@pytest.mark.parametrize("action", UNSURE)
 async def test_it_is_not_repeated_when_it_may_have_been_done(action):
     """In between somebody may have made new artifacts."""
     async with scene_of(attempts=5) as scene:

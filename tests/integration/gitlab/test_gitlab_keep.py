@@ -11,7 +11,7 @@ from artifact_sync.gitlab import TokenKind
 from artifact_sync.simulator import TOKEN, SimToken, Throttle, faults
 from artifact_sync.simulator.faults import Fault
 from tests.integration.fetch.raw_server import raw_server, script, whole
-from tests.integration.gitlab.gitlab_harness import client_of, scene_of, token
+from tests.integration.gitlab.gitlab_harness import UNSURE, client_of, scene_of, token
 
 READER = "glpat-reader-of-no-worth-0000"
 
@@ -78,16 +78,7 @@ async def test_a_refused_keep_token_leaves_the_other_alone():
         assert scene.statuses() == [401, 200]
 
 
-@pytest.mark.parametrize(
-    "action",
-    [
-        faults.Answer(status=500),
-        faults.Answer(status=502),
-        faults.Answer(status=504),
-        faults.Hangup(),
-        faults.Hangup(reset=True),
-    ],
-)
+@pytest.mark.parametrize("action", UNSURE)
 async def test_it_is_not_repeated_when_it_may_have_been_done(action):
     """The caller looks first: nobody knows what a broken answer means for a write."""
     async with scene_of(attempts=5) as scene:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from itertools import count
 
 import pytest
 
@@ -11,7 +13,7 @@ from artifact_sync.gitlab import FileToken, TokenKind
 from artifact_sync.ports import Priority
 from artifact_sync.simulator import TOKEN, JobSpec, Quota, SimToken, Throttle, faults
 from artifact_sync.simulator.faults import Fault
-from tests.integration.fetch.raw_server import Request, raw_server, script, whole
+from tests.integration.fetch.raw_server import Request, Script, raw_server, script, whole
 from tests.integration.gitlab.gitlab_harness import client_of, downloaded, entries, json_answer, scene_of, token
 
 NO_KEYSET = faults.Answer(
@@ -185,6 +187,51 @@ async def test_pages_that_go_round_in_a_circle_end():
         with pytest.raises(Refused, match="circle"):
             await entries(client.project_jobs(1))
         assert len(server.requests) < 10
+
+
+def endless(rows: Callable[[int], list[dict[str, object]]]) -> Script:
+    """Page after page, each with a link to one that was never asked for."""
+    numbers = count(1)
+
+    def play(_: Request) -> list[bytes]:
+        number = next(numbers)
+        link = f'Link: <http://x/api/v4/projects/1/jobs?cursor=c{number}>; rel="next"'
+        return [json_answer(rows(number), link)]
+
+    return play
+
+
+def job_rows(first: int, many: int = 100) -> list[dict[str, object]]:
+    """A page of jobs."""
+    return [{"id": first + number, "name": "a", "status": "success"} for number in range(many)]
+
+
+@pytest.mark.parametrize("period", [1, 5])
+async def test_the_same_jobs_under_ever_new_links_end(period):
+    """No place comes twice, and no job is new."""
+    async with raw_server(endless(lambda number: job_rows(1 + 100 * (number % period)))) as server:
+        async with client_of(server.url) as client:
+            with pytest.raises(Refused, match="the same entries again and again") as caught:
+                await entries(client.project_jobs(1))
+        assert caught.value.hint
+        assert len(server.requests) < 50
+
+
+async def test_empty_pages_under_ever_new_links_end():
+    """A few of them may be."""
+    async with raw_server(endless(lambda _: [])) as server, client_of(server.url) as client:
+        with pytest.raises(Refused, match="100 pages in a row with nothing on them"):
+            await entries(client.project_jobs(1))
+        assert len(server.requests) == 100
+
+
+async def test_trigger_jobs_without_an_end_are_refused():
+    """What they lead to is held in memory: ever new ones end as those of no pipeline."""
+    async with raw_server(endless(lambda number: job_rows(1 + number, 1))) as server:
+        async with client_of(server.url) as client:
+            with pytest.raises(Refused, match="does not end after 1000 pages"):
+                await entries(client.trigger_jobs(1, 2))
+        assert len(server.requests) == 1000
 
 
 @pytest.mark.parametrize("url", ["https://[bad/api/v4/projects?page=2", "https://elsewhere.example.com/steal"])

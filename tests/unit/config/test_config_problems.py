@@ -199,6 +199,74 @@ SINGLE: dict[str, tuple[dict[str, Any], str]] = {
         {"rules.0.when.jobs": ["/x; (\n/"]},
         "rules[0].when.jobs[0]: not a usable pattern: missing ): x; write a glob",
     ),
+    "a bracket of a job": (
+        {"rules.0.when.jobs": ["test", "build: [linux"]},
+        (
+            "rules[0].when.jobs[1]: not a usable pattern: a [ that is never closed; write ] behind its characters, or write"
+            ' \\[ for [ itself (in double quotes: "\\\\["), or /a regular expression/'
+        ),
+    ),
+    "a job of a matrix": (
+        {"rules.0.when.jobs": ["!build: [linux, amd64]"]},
+        (
+            "rules[0].when.jobs[0]: not a usable pattern: [linux, amd64] is one character out of these, not this text; write"
+            ' \\[linux, amd64\\] for that text (in double quotes: "\\\\[linux, amd64\\\\]"), or /a regular expression/'
+        ),
+    ),
+    "a brace of a ref": (
+        {"rules.0.when.refs": ["{main,v*"]},
+        "rules[0].when.refs[0]: not a usable pattern: a { that is never closed; write } behind its alternatives, or",
+    ),
+    "a stage that ends in a backslash": (
+        {"rules.0.when.stages": ["build\\"]},
+        "rules[0].when.stages[0]: not a usable pattern: a backslash at the end, which makes no character plain; leave",
+    ),
+    "an exclusion of nothing": ({"rules.0.when.jobs": ["! "]}, "rules[0].when.jobs[0]: an empty pattern; write *"),
+    "a bracket of a project": (
+        {"rules.0.projects": ["group/[app"]},
+        "rules[0].projects[0]: not a usable pattern: a [ that is never closed; write ] behind",
+    ),
+    "every project but none": (
+        {"rules.0.projects": ["*"]},
+        (
+            "rules[0].projects[0]: not a usable pattern: never matches, because the path of a project has a slash, where"
+            " wildcards stop; write */** for what"
+        ),
+    ),
+    "an exclusion of a word": (
+        {"rules.0.projects": ["**", "!sandbox"]},
+        (
+            "rules[0].projects[1]: not a usable pattern: never matches, because the path of a project has a slash, where"
+            " wildcards stop; write sandbox/** for what lies below that, **/sandbox for that in any group, or **"
+        ),
+    ),
+    "projects from the root": (
+        {"rules.0.projects": ["/group/*"]},
+        "rules[0].projects[0]: not a usable pattern: never matches, because the path of a project begins with no slash; leave",
+    ),
+    "a bracket of a file": (
+        {"rules.0.fetch.files": ["dist/[app?"]},
+        "rules[0].fetch.files[0]: not a usable pattern: a [ that is never closed; write ] behind",
+    ),
+    "files from the root": (
+        {"rules.0.fetch.files": ["!/dist/*"]},
+        "rules[0].fetch.files[0]: not a usable pattern: never matches, because a path inside an archive begins with no",
+    ),
+    "files of this folder": (
+        {"rules.0.fetch.files": ["./dist/*"]},
+        "rules[0].fetch.files[0]: not a usable pattern: never matches, because a path inside an archive has no part .; leave",
+    ),
+    "a folder of files": (
+        {"rules.0.fetch.files": ["dist/*/"]},
+        (
+            "rules[0].fetch.files[0]: not a usable pattern: never matches, because a path inside an archive ends with no slash;"
+            " write dist/*/** for"
+        ),
+    ),
+    "two slashes": (
+        {"rules.0.fetch.files": ["dist//*"]},
+        "rules[0].fetch.files[0]: not a usable pattern: never matches, because a path inside an archive has no two slashes",
+    ),
     "an unclosed group": ({"rules.0.when.jobs": ["!/(/"]}, "rules[0].when.jobs[0]: not a usable pattern:"),
     "no range": ({"rules.0.when.semver": "latest"}, "rules[0].when.semver: not a usable range of versions:"),
     "versions of branches": (
@@ -341,6 +409,26 @@ def test_one_mistake_gives_one_line(case):
     rendered = [str(_as_problem(fault)) for fault in faults]
     assert len(rendered) == 1, rendered
     assert rendered[0].startswith(f"f: {line}")
+
+
+@pytest.mark.parametrize(
+    ("key", "patterns"),
+    [
+        (
+            "rules.0.projects",
+            ["**app", "**", "group/**", "**/app", "{group,other}/app", "/app$/", "!group/[a-c]*", 42, "!42"],
+        ),
+        (
+            "rules.0.when.jobs",
+            ["build: \\[linux, amd64\\]", "/^build: \\[.*\\]$/", "build: [[]*", "a]", "a}", "[!a-z]", "!x"],
+        ),
+        ("rules.0.when.refs", ["**app", "release/*", "v[0-9]*", "{main,v*}", "x\\{y", "/"]),
+        ("rules.0.fetch.files", ["**", "**app", "dist/[0-9]*.whl?", "!**/*.tmp", "a\\[b", "{a,b}/c", "/dist.*/"]),
+    ],
+)
+def test_what_can_match_is_left_alone(key, patterns):
+    """Nothing is complained of that means something, brackets and regular expressions included."""
+    assert judge(_changed({key: patterns}), folder=Path("/etc")).faults == ()
 
 
 #: What asks for something that is not built, and the cure.

@@ -128,6 +128,15 @@ def test_every_key_and_value_has_its_position():
         ("a: 1\nbcd\ne: 2", "f:3:1", "a key without its colon"),
         ("a: @x", "f:1:4", "text that begins with @"),
         ("a: *", "f:1:5", "* or & at the start of a value"),
+        ("a: {b: [c*, !d]}", "f:1:16", "a tag (!) is wrong; put text that begins with ! in quotes"),
+        (
+            "a: [b*, !c]",
+            "f:1:4",
+            (
+                "a list in brackets that is not closed; separate the items with commas and close it with ], and put text that"
+                " begins with ! in quotes"
+            ),
+        ),
         ('a: "\\q"', "f:1:6", "an unknown escape in double quotes"),
         ("a: |3x\n b", "f:1:6", "a wrong indentation behind | or >"),
     ],

@@ -68,6 +68,14 @@ def test_it_is_an_orphan_when_the_rules_were_changed(present):
     assert rules_of(present) == ()
 
 
+def test_an_end_that_cannot_be_gives_it_no_age():
+    """Retention would keep it for ever as the newest, or take it at once as the oldest."""
+    for end in (datetime(9000, 12, 31, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)):
+        job = with_changes(TRANSFER.job, started_at=ENDED, finished_at=end)
+        odd = with_changes(TRANSFER, job=job)
+        assert held(odd, (), number=1, size=1, published_at=ENDED + DAY, path=None, pinned=False).at == ENDED
+
+
 def test_time_makes_no_orphan():
     """A job that was young enough when it was found, also where it waited for its turn."""
     assert rules_of(rule(max_age=DAY / 2)) == ("releases",)

@@ -20,6 +20,8 @@ PATHS = [
     ("**/app", "app", True),
     ("**/app", "group/app", True),
     ("**", "a/b/c", True),
+    ("**app", "group/myapp", True),
+    ("**app", "group/app/x", False),
     ("g?oup/app", "group/app", True),
     ("g?oup", "g/oup", False),
     ("group/[ab]*", "group/api", True),
