@@ -1,10 +1,10 @@
-"""The composition root: settings become adapters, and adapters an engine. Nobody else builds adapters."""
+"""The composition root: settings become adapters, and adapters an engine. What is served of one is composed in ``serving``."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,7 @@ __all__ = [
     "masking",
     "operate",
     "own_file",
+    "owners_of",
     "read",
     "rebuild",
     "secret_source",
@@ -206,6 +207,12 @@ async def read(settings: Settings) -> AsyncIterator[Reading]:
             rules=settings.compiled_rules,
             policy=_policy(settings),
         )
+
+
+async def owners_of(path: Path) -> Mapping[str, str]:
+    """Whose the state at this path is, which must be there: addresses by kind, ``gitlab`` and ``store``. Raises StateError."""
+    async with SqliteState.open(path) as state:
+        return await state.belongs_to()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,9 @@ from tests.acceptance.harness import (
 )
 from tests.acceptance.living import HOUR, place
 
+#: Whatever other tests listen on.
+ANY_PORT = "server: {listen: '127.0.0.1:0'}\n"
+
 
 async def test_explain_by_project_and_number(tmp_path):
     """Both names of a job are explained alike: GitLab, the mirror, what holds it and the keeps first, then each rule."""
@@ -77,7 +80,7 @@ def test_plan_foretells_the_requests(tmp_path):
 
 def test_check_looks_at_the_token_without_gitlab(tmp_path):
     """--offline tells where the token comes from, and what to do where it is not there; the token is not in it."""
-    path = configuration(tmp_path, "https://gitlab.example.com")
+    path = configuration(tmp_path, "https://gitlab.example.com", more=ANY_PORT)
     good = artifact_sync("check", "--offline", cwd=tmp_path)
     assert good.code == 0
     assert "ok    token source: variable GITLAB_TOKEN" in good.out
@@ -93,7 +96,7 @@ def test_check_looks_at_the_token_without_gitlab(tmp_path):
 
 def test_check_as_json(tmp_path):
     """Only what fails has an exit code, and only what needs one a cure."""
-    configuration(tmp_path, "https://gitlab.example.com")
+    configuration(tmp_path, "https://gitlab.example.com", more=ANY_PORT)
     ran = artifact_sync("check", "--offline", "--json", cwd=tmp_path, env={"GITLAB_TOKEN": " "})
     findings = json.loads(ran.out)["findings"]
     assert ran.code == 3
@@ -134,6 +137,32 @@ def test_a_sync_beside_the_daemon(tmp_path):
             daemon.communicate(timeout=20)
     assert ran.code == 4
     assert f"hint: Wait for it, or end process {daemon.pid}." in ran.err
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (["rebuild-state"], "the state that this one takes"),
+        (["verify", "--repair"], "Without --repair this may run beside"),
+    ],
+)
+def test_what_needs_the_store_for_itself_says_what_to_stop(tmp_path, command, why):
+    """Beside a daemon: 4, which process to stop first, that it is to be started again, and why; it goes on meanwhile."""
+    with simulated_gitlab("jobs:1") as gitlab:
+        configuration(tmp_path, gitlab.url, more=ANY_PORT)
+        with started("run", cwd=tmp_path) as daemon:
+            wait_for(daemon, "transfer.published")
+            ran = artifact_sync(*command, cwd=tmp_path)
+            assert daemon.poll() is None
+            daemon.send_signal(signal.SIGTERM)
+            daemon.communicate(timeout=20)
+        assert ran.code == 4
+        assert (
+            f"hint: Stop process {daemon.pid} first (a service: systemctl stop artifact-sync), and start it" in ran.err
+        )
+        assert why in ran.err
+        assert "Two daemons" not in ran.err
+        assert artifact_sync(*command, cwd=tmp_path).code == 0
 
 
 @pytest.mark.parametrize("command", ["sync", "plan", "check"])

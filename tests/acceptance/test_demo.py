@@ -25,6 +25,7 @@ def test_a_short_demo(tmp_path):
     assert re.search(r"^ +\d+ s  mirror  copied acme/app v1.1.0 package", ran.out, re.MULTILINE)
     assert "rule releases: " in ran.out
     assert re.search(r"^Look on in a browser: http://127\.0\.0\.1:\d+/$", ran.out, re.MULTILINE)
+    assert re.search(r"^Metrics for Prometheus: http://127\.0\.0\.1:\d+/metrics$", ran.out, re.MULTILINE)
     assert "Left out by the rules" in ran.out
     assert checksums_hold(tmp_path / "mirror" / "tree") >= 3
     run_the_check(ran.out, tmp_path)
@@ -87,6 +88,12 @@ def test_the_dashboard_is_served_as_long_as_the_demo_goes_on(tmp_path):
             wait_for(second, "mirror  copied")
             with urllib.request.urlopen(other, timeout=10) as answer:
                 assert b"Last publications" in answer.read()
+            for address in (one, other):
+                with urllib.request.urlopen(f"{address}metrics", timeout=10) as answer:
+                    figures = answer.read().decode()
+                # What was heard, and what is looked up.
+                assert re.search(r'^artifact_sync_transfers_total\{outcome="published"\} [1-9]', figures, re.MULTILINE)
+                assert figures.count("# TYPE artifact_sync_backlog_transfers gauge") == 1
             for process in (first, second):
                 process.send_signal(signal.SIGINT)
                 process.communicate(timeout=15)

@@ -152,7 +152,7 @@ async def test_pins(scene: Place):
     assert ran.code == 2
     assert "prune --undo" in ran.err
     ran = await scene.run("keeps", "pin", "acme/app", "999999")
-    assert ran.code == 2
+    assert ran.code == 5
     assert "nothing of acme/app #999999 is mirrored" in ran.err
 
 
@@ -185,6 +185,55 @@ async def test_plan_names_what_a_pass_would_prune(scene: Place):
     prune = summary["prune"]
     assert isinstance(prune, dict)
     assert prune["removed"] == 0
+
+
+async def test_plan_foretells_what_would_go_again(tmp_path):
+    """Of what it would fetch, too: with the reason, in the line and for programs; the pass then does exactly that."""
+    async with place(tmp_path, rule=LAST_TWO, more="retention: {max_delete: 100%}\n") as made:
+        builds = [made.build("build", ago=days * DAY)[0] for days in (5, 4, 3, 2)]
+        gone = {job.id for job in builds[:2]}
+        ran = await made.run("plan")
+        *planned, summary = await lines(made, "plan")
+        assert {each["job_id"]: each["pruned_again"] for each in planned} == {
+            job.id: ["not among last 2"] if job.id in gone else [] for job in builds
+        }
+        sizes = {each["job_id"]: each["size"] for each in planned}
+        in_vain = sum(int(str(sizes[number])) for number in gone)
+        assert (summary["fetch"], summary["pruned_again"]) == (4, {"fetch": 2, "size": in_vain})
+        told = [line for line in ran.out.splitlines() if line.startswith("fetch  ")]
+        assert len(told) == 4
+        for line in told:
+            again = line.endswith("; the next look prunes it again: not among last 2")
+            assert again == any(f"#{number} " in line for number in gone), line
+        assert "2 jobs of them (" in ran.out
+        assert not any(line.startswith("prune  ") for line in ran.out.splitlines())
+        assert (await made.run("sync", "--strict")).code == 0
+        assert made.mirrored == {job.id for job in builds[2:]}
+        # What is published goes for what comes.
+        (new,) = made.build("build", ago=DAY)
+        by_event = {each["event"]: each for each in await lines(made, "plan")}
+        assert (by_event["planned"]["job_id"], by_event["planned"]["pruned_again"]) == (new.id, [])
+        assert by_event["prune"]["job_id"] == builds[2].id
+        assert (await made.run("sync", "--strict")).code == 0
+        assert made.mirrored == {builds[3].id, new.id}
+
+
+async def test_plan_knows_what_a_link_would_hold(tmp_path):
+    """What is too old stays where `latest` will point at it, and is fetched for nothing where that is at a newer one."""
+    rule = "retain: {max_age: 36h}, publish: {latest: '{project}/{job}/latest'}"
+    async with place(tmp_path, rule=rule, more="retention: {max_delete: 100%}\n") as made:
+        older, newer = (made.build("build", ago=days * DAY)[0] for days in (6, 5))
+        (alone,) = made.build("docs", ago=9 * DAY)
+        *planned, _ = await lines(made, "plan")
+        again = {each["job_id"]: each["pruned_again"] for each in planned}
+        assert again == {older.id: ["older than 36h"], newer.id: [], alone.id: []}
+        assert (await made.run("sync", "--strict")).code == 0
+        assert made.mirrored == {newer.id, alone.id}
+        (late,) = made.build("build", ago=5.5 * DAY)
+        (planned_late,) = [each for each in await lines(made, "plan") if each["event"] == "planned"]
+        assert (planned_late["job_id"], planned_late["pruned_again"]) == (late.id, ["older than 36h"])
+        assert (await made.run("sync", "--strict")).code == 0
+        assert made.mirrored == {newer.id, alone.id}
 
 
 async def test_orphans(tmp_path):

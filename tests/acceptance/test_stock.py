@@ -91,7 +91,7 @@ async def test_get(scene: Place):
     assert (into / "artifacts.zip").read_bytes() == stored(scene, newest).read_bytes()
     for words in (["acme/none"], ["acme/app", "main", "none"], [url, "none.txt"], [f"{url}0"]):
         ran = await scene.run("get", *words, "--into", scene.folder / "never")
-        assert ran.code == 2, words
+        assert ran.code == 5, words
         assert "hint: " in ran.err
     assert not (scene.folder / "never").exists()
 

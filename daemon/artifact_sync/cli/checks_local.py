@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from artifact_sync import app
-from artifact_sync.cli import checks_after, checks_webhook
+from artifact_sync.cli import checks_after, checks_server, checks_webhook
 from artifact_sync.cli.finding import Finding
 from artifact_sync.cli.holder import holder
 from artifact_sync.cli.words import size
@@ -35,6 +35,7 @@ def look(settings: Settings) -> Iterator[Finding]:
     yield _lock(settings.store_path / LOCK)
     yield _state(settings)
     yield from checks_after.look(settings)
+    yield checks_server.look(settings)
     yield checks_webhook.look(settings)
 
 

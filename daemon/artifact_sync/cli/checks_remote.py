@@ -109,7 +109,7 @@ async def _projects(rule: Rule, remote: Remote) -> AsyncIterator[Finding]:
         yield Finding.ok(f"rule {rule.name}", f"{count(len(named) - _MOST, 'more project')} not looked at")
     for group in rule.projects.group_prefixes:
         try:
-            async for page in remote.group_projects(group):
+            async for page in remote.group_projects(group) if group else remote.projects():
                 seen = [project for project in page.items if rule.projects.matches(project)]
                 more = " and more" if page.next else ""
                 said = f"sees {count(len(seen), 'project')}{more} in {group or 'the instance'}"

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from artifact_sync.cli.options import Selection, config_option, load_settings, selection_options
+from artifact_sync.cli.options import Selection, config_option, selection_options
+from artifact_sync.cli.stored import reading_settings, store_option
 from artifact_sync.config import Settings
 from artifact_sync.core.patterns import PatternError, PatternList
 from artifact_sync.errors import UsageError
@@ -26,6 +27,8 @@ class Choice:
     """Which publications are meant. What is empty asks nothing."""
 
     settings: Settings
+    #: Whether they are of a store's own state (--store), and know neither token nor rules.
+    stored: bool
     #: Destinations: globs, and folders with everything below them.
     places: PatternList
     folders: tuple[str, ...]
@@ -64,27 +67,29 @@ def choice_options(command: Callable[..., R]) -> Callable[..., R]:
         *args: Any,
         config_path: Path | None,
         selection: Selection,
+        store: Path | None,
         patterns: tuple[str, ...],
         rules: tuple[str, ...],
         **options: Any,
     ) -> R:
-        return command(*args, choice=_choice(config_path, selection, patterns, rules), **options)
+        # Without --url these choose among what is there, and do not stand in place of a configuration.
+        asked = selection if selection.url is not None else replace(selection, projects=(), refs=(), jobs=())
+        settings = reading_settings(store, config_path, asked)
+        return command(*args, choice=_choice(settings, selection, patterns, rules, stored=store is not None), **options)
 
     wrapped: Callable[..., R] = chosen
     wrapped = click.option("--rule", "rules", multiple=True, help="Name of a rule; may be repeated.")(wrapped)
-    wrapped = config_option(selection_options(wrapped))
+    wrapped = config_option(store_option(selection_options(wrapped)))
     return click.argument("patterns", metavar="[PATTERN]...", nargs=-1)(wrapped)
 
 
 def _choice(
-    config_path: Path | None, selection: Selection, patterns: tuple[str, ...], rules: tuple[str, ...]
+    settings: Settings, selection: Selection, patterns: tuple[str, ...], rules: tuple[str, ...], *, stored: bool
 ) -> Choice:
-    # Without --url these choose among what is there, and do not stand in place of a configuration.
-    asked = selection if selection.url is not None else replace(selection, projects=(), refs=(), jobs=())
-    settings = load_settings(config_path, asked)
     folders = tuple(pattern.rstrip("/") for pattern in patterns)
     return Choice(
         settings=settings,
+        stored=stored,
         places=_parsed("PATTERN", folders, separator=True),
         folders=folders,
         projects=_parsed("--project", selection.projects, separator=True),

@@ -56,7 +56,7 @@ class _Commands(click.Group):
     invoke_without_command=True,
     epilog=(
         "Exit codes: 0 done, 1 something failed and was recorded, 2 usage or configuration, 3 GitLab unreachable or"
-        " credentials refused, 4 the store or state is damaged or locked, 5 not everything is mirrored."
+        " credentials refused, 4 the store or state is damaged or locked, 5 not everything is mirrored, or not what was asked for."
     ),
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")

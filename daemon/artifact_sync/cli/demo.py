@@ -22,9 +22,10 @@ from artifact_sync.cli.process import finish, supervise
 from artifact_sync.core.events import Event
 from artifact_sync.engine import Engine
 from artifact_sync.observe import configure, fan_out
-from artifact_sync.serving import pulse, serving
+from artifact_sync.serving import metering, pulse, serving
 from artifact_sync.simulator import LivingWorld, World, demo_world, serve
 from artifact_sync.web.dashboard import Live
+from artifact_sync.web.metrics import Meter
 
 __all__ = ["command"]
 
@@ -79,10 +80,10 @@ def command(*, into: str, seconds: float, as_json: bool) -> int:
 async def _play(
     settings: config.Settings, world: World, living: LivingWorld, stage: _Stage, folder: Path, seconds: float
 ) -> None:
-    live = Live()
+    live, meter = Live(), metering(settings)
     async with (
-        app.build(settings, emit=fan_out(stage.mirror, live.hear)) as engine,
-        _served(settings, engine, live) as address,
+        app.build(settings, emit=fan_out(stage.mirror, live.hear, meter.hear)) as engine,
+        _served(settings, engine, live, meter) as address,
         anyio.create_task_group() as tasks,
     ):
         stage.dashboard(address)
@@ -97,14 +98,16 @@ async def _play(
 
 
 @asynccontextmanager
-async def _served(settings: config.Settings, engine: Engine, live: Live) -> AsyncIterator[str]:
-    """The dashboard at the usual address, or at another port where that is taken."""
+async def _served(settings: config.Settings, engine: Engine, live: Live, meter: Meter) -> AsyncIterator[str]:
+    """The dashboard and the metrics at the usual address, or at another port where that is taken."""
     async with AsyncExitStack() as stack:
-        address = await stack.enter_async_context(serving(settings, engine, pulse(settings), live=live))
+        address = await stack.enter_async_context(serving(settings, engine, pulse(settings), meter, live=live))
         if address is None:
+            # The meter tells of one server's sources at a time.
+            await stack.aclose()
             server = settings.server.model_copy(update={"listen": "127.0.0.1:0"})
             elsewhere = settings.model_copy(update={"server": server})
-            address = await stack.enter_async_context(serving(elsewhere, engine, pulse(settings), live=live))
+            address = await stack.enter_async_context(serving(elsewhere, engine, pulse(settings), meter, live=live))
         yield f"http://{address}/"
 
 
@@ -138,9 +141,9 @@ class _Stage:
     def dashboard(self, url: str) -> None:
         """Where to look on."""
         if self._json is not None:
-            self._json.write("dashboard", {"url": url})
+            self._json.write("dashboard", {"url": url, "metrics": f"{url}metrics"})
         else:
-            print(f"Look on in a browser: {url}\n", flush=True)
+            print(f"Look on in a browser: {url}\nMetrics for Prometheus: {url}metrics\n", flush=True)
 
     def upstream(self, event: str, facts: dict[str, Any]) -> None:
         """The simulated GitLab's events."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import click
 
+from artifact_sync.core.words import sentence
 from artifact_sync.errors import ArtifactSyncError, ConfigError
 
 __all__ = ["INTERRUPTED", "report"]
@@ -43,7 +44,7 @@ def _words(error: ArtifactSyncError | click.ClickException) -> tuple[str, str]:
 
         if isinstance(error, ConfigProblems) and len(error.problems) == 1:
             (problem,) = error.problems
-            return str(problem).removesuffix(f"; {problem.cure}"), f"{problem.cure[:1].upper()}{problem.cure[1:]}."
+            return str(problem).removesuffix(f"; {problem.cure}"), sentence(problem.cure)
     if isinstance(error, ArtifactSyncError):
         # One problem a line (configuration): the list begins on a line of its own.
         what = str(error)

@@ -11,12 +11,13 @@ from artifact_sync import app
 from artifact_sync.app import Reading
 from artifact_sync.cli.jobs import named_job
 from artifact_sync.cli.jsonl import dumps
-from artifact_sync.cli.options import config_option, json_option, load_settings
+from artifact_sync.cli.options import config_option, json_option
 from artifact_sync.cli.process import finish, supervise
+from artifact_sync.cli.stored import reading_settings, store_option
 from artifact_sync.cli.words import count, one_line, size
 from artifact_sync.core.model import StagedFile
 from artifact_sync.core.patterns import Pattern, PatternError
-from artifact_sync.errors import UsageError
+from artifact_sync.errors import NotMirrored, UsageError
 from artifact_sync.ports import QueuedTransfer, State, TransferState
 
 __all__ = ["command"]
@@ -34,17 +35,25 @@ _USAGE = (
 @click.option("--into", type=click.Path(path_type=Path), required=True, help="Folder to copy into; made if missing.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @config_option
+@store_option
 @json_option
 def command(
-    what: str, rest: tuple[str, ...], *, into: Path, force: bool, config_path: Path | None, as_json: bool
+    what: str,
+    rest: tuple[str, ...],
+    *,
+    into: Path,
+    force: bool,
+    config_path: Path | None,
+    store: Path | None,
+    as_json: bool,
 ) -> int:
     """Copy out a publication, or some of its files: by its folder below tree/, by a job's address, or by names.
 
     PROJECT REF JOB is the newest one of that job. FILE is a file's name in the publication, or a glob over them: job.log,
-    'files/dist/**'. Each file is hashed while it is copied: one that is damaged ends with 4, and nothing appears. May run
-    beside the daemon.
+    'files/dist/**'. Each file is hashed while it is copied: one that is damaged ends with 4, and nothing appears. Ends with 5
+    where what is asked for is not mirrored. May run beside the daemon.
     """
-    settings = load_settings(config_path)
+    settings = reading_settings(store, config_path)
     if into.exists() and not into.is_dir():
         raise UsageError(
             f"--into: {into} is a file, not a folder", hint="Name a folder; it is made where it is missing."
@@ -68,7 +77,7 @@ def command(
 
 
 async def _found(reading: Reading, words: Sequence[str], url: str) -> tuple[QueuedTransfer, Sequence[str]]:
-    """The publication, and the words that name files of it. Raises UsageError."""
+    """The publication, and the words that name files of it. Raises NotMirrored; UsageError for several at once."""
     state = reading.state
     if "://" in words[0]:
         project, job_id = named_job((words[0],), url)
@@ -77,7 +86,7 @@ async def _found(reading: Reading, words: Sequence[str], url: str) -> tuple[Queu
     if at is not None and at.state is TransferState.PUBLISHED:
         return at, words[1:]
     if len(words) < _NAMES:
-        raise UsageError(f"nothing is mirrored at {words[0]}", hint=_USAGE)
+        raise NotMirrored(f"nothing is mirrored at {words[0]}", hint=_USAGE)
     return await _newest(state, words[0], words[1], words[2]), words[_NAMES:]
 
 
@@ -109,7 +118,7 @@ def _of(queued: QueuedTransfer, project: str | int) -> bool:
 
 def _only(found: Sequence[QueuedTransfer], what: str) -> QueuedTransfer:
     if not found:
-        raise UsageError(f"nothing is mirrored of {what}", hint="`artifact-sync ls` shows what is.")
+        raise NotMirrored(f"nothing is mirrored of {what}", hint="`artifact-sync ls` shows what is.")
     if len(found) > 1:
         dests = ", ".join(queued.transfer.dest for queued in found)
         raise UsageError(f"{what} is mirrored in {len(found)} places", hint=f"Name one of them: {dests}")
@@ -117,7 +126,7 @@ def _only(found: Sequence[QueuedTransfer], what: str) -> QueuedTransfer:
 
 
 def _chosen(queued: QueuedTransfer, wanted: Sequence[str]) -> tuple[StagedFile, ...]:
-    """All files, or those named. Raises UsageError for a name that is none of them."""
+    """All files, or those named. Raises NotMirrored for a name that is none of them."""
     files = tuple(file for file in queued.files if file.published)
     if not wanted:
         return files
@@ -126,7 +135,7 @@ def _chosen(queued: QueuedTransfer, wanted: Sequence[str]) -> tuple[StagedFile, 
         named = {file.name: file for file in files if file.name == text} or _matching(files, text)
         if not named:
             some = ", ".join(file.name for file in files[:10])
-            raise UsageError(f"{text} is no file of {queued.transfer.dest}", hint=f"It has {some}")
+            raise NotMirrored(f"{text} is no file of {queued.transfer.dest}", hint=f"It has {some}")
         chosen |= named
     return tuple(chosen.values())
 

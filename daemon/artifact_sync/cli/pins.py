@@ -13,7 +13,7 @@ from artifact_sync.cli.jsonl import dumps
 from artifact_sync.cli.options import config_option, json_option, load_settings
 from artifact_sync.cli.process import finish, supervise
 from artifact_sync.cli.words import moment
-from artifact_sync.errors import UsageError
+from artifact_sync.errors import NotMirrored, UsageError
 from artifact_sync.ports import PinnedJob, QueuedTransfer
 
 __all__ = ["pin", "pin_lines", "pin_words", "unpin"]
@@ -95,7 +95,7 @@ async def _project(reading: app.Reading, named: str | int) -> tuple[int, str]:
 
 def _require_mirrored(known: Sequence[QueuedTransfer], path: str, job_id: int) -> None:
     if not known:
-        raise UsageError(
+        raise NotMirrored(
             f"nothing of {path} #{job_id} is mirrored, or waits to be",
             hint=f"`artifact-sync explain {path} {job_id}` says which rule takes it.",
         )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -12,15 +11,14 @@ import click
 from artifact_sync import app
 from artifact_sync.cli.estimate import Estimate, Forecast
 from artifact_sync.cli.jsonl import dumps
-from artifact_sync.cli.latest_words import link_paths
 from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
+from artifact_sync.cli.plan_fetches import Fetches
 from artifact_sync.cli.process import finish, supervise
 from artifact_sync.cli.retention_lines import plan_facts, plan_lines
-from artifact_sync.cli.words import ago, count, one_line, size, span
+from artifact_sync.cli.words import count, one_line, size, span
 from artifact_sync.core.model import Project
 from artifact_sync.core.retention import RetentionPlan
-from artifact_sync.engine import Planned, planned, resolve
-from artifact_sync.engine.holdings import plan_of
+from artifact_sync.engine import planned, resolve
 from artifact_sync.errors import CredentialRefused, RemoteError
 
 __all__ = ["command"]
@@ -32,8 +30,11 @@ class _Totals:
     size: int = 0
     mirrored: int = 0
     keeps: int = 0
-    #: What retention would take of what is mirrored now.
+    #: What retention would take of what is mirrored and what would come.
     retention: RetentionPlan = field(default_factory=lambda: RetentionPlan(groups=()))
+    #: How much of what is fetched goes again at once.
+    in_vain: int = 0
+    in_vain_size: int = 0
     problems: list[RemoteError] = field(default_factory=list)
     estimate: Estimate = field(default_factory=Estimate)
 
@@ -52,10 +53,13 @@ def command(config_path: Path | None, *, selection: Selection, as_json: bool) ->
             resolved = await resolve(reading.remote, reading.rules)
             totals.problems += resolved.failures.values()
             totals.estimate.found = len(resolved.projects)
+            fetches = Fetches(reading, as_json=as_json)
             for project in resolved.projects.values():
-                await _project(project, reading, totals, as_json=as_json)
+                await _project(project, reading, totals, fetches)
             watched = (await reading.state.summary()).watched_pipelines
-            await _retention(reading, totals, as_json=as_json)
+            totals.retention = await fetches.end()
+            totals.in_vain, totals.in_vain_size = fetches.in_vain, fetches.in_vain_size
+            _prunes(totals, as_json=as_json)
         if totals.problems and not resolved.projects:
             raise totals.problems[0]
         requests = settings.gitlab.requests
@@ -78,7 +82,7 @@ def command(config_path: Path | None, *, selection: Selection, as_json: bool) ->
     return finish(supervise(work))
 
 
-async def _project(project: Project, reading: app.Reading, totals: _Totals, *, as_json: bool) -> None:
+async def _project(project: Project, reading: app.Reading, totals: _Totals, fetches: Fetches) -> None:
     coming = planned(
         project,
         remote=reading.remote,
@@ -97,68 +101,25 @@ async def _project(project: Project, reading: app.Reading, totals: _Totals, *, a
             totals.size += plan.size or 0
             totals.keeps += len(plan.keeps)
             totals.estimate.add(plan)
-            links = tuple(link_paths([plan.transfer], reading.rules))
-            print(
-                dumps({"event": "planned", **_facts(plan, links)})
-                if as_json
-                else _line(plan, reading.clock.now(), links),
-                flush=True,
-            )
+            fetches.add(plan)
     except CredentialRefused:
         raise
     except RemoteError as error:
         totals.problems.append(error)
 
 
-async def _retention(reading: app.Reading, totals: _Totals, *, as_json: bool) -> None:
-    """What the pass would prune, if it brought nothing new."""
-    totals.retention = await plan_of(reading.state, reading.rules, now=reading.clock.now(), linked=reading.linked)
+def _prunes(totals: _Totals, *, as_json: bool) -> None:
+    """What the pass would prune of what is mirrored."""
     for verdict in totals.retention.removed:
         held = verdict.held
+        if held.id < 0:
+            continue
         if as_json:
             facts = {"project": held.project, "job_id": held.job_id, "job": held.job, "ref": held.ref}
             print(dumps({"event": "prune", **facts, "dest": held.dest, "size": held.size, "reasons": verdict.reasons}))
         else:
             job = f"{held.project} {held.ref} {held.job} #{held.job_id}"
             print(one_line(f"prune  {job} ({size(held.size)}; {', '.join(verdict.reasons)}) -> trash"), flush=True)
-
-
-def _facts(plan: Planned, links: Sequence[str]) -> dict[str, object]:
-    transfer = plan.transfer
-    return {
-        "project": transfer.project_path,
-        "job_id": transfer.job.id,
-        "job": transfer.job.name,
-        "ref": transfer.job.ref,
-        "rules": transfer.rules,
-        "items": [item.name for item in plan.missing],
-        "size": plan.size,
-        "dest": transfer.dest,
-        "latest": links,
-        "deadline": transfer.deadline,
-        "state": plan.known.state if plan.known else None,
-        "keep_at": min((keep.due_at for keep in plan.keeps), default=None),
-    }
-
-
-def _line(plan: Planned, now: datetime, links: Sequence[str]) -> str:
-    transfer = plan.transfer
-    job = f"{transfer.project_path} {transfer.job.ref} {transfer.job.name} #{transfer.job.id}"
-    facts = [size(plan.size) if plan.size is not None else "size unknown", f"rules {', '.join(transfer.rules)}"]
-    if plan.known is not None and plan.known.published_at is not None:
-        facts.append(f"adds {', '.join(item.name for item in plan.missing)}")
-    elif plan.known is not None:
-        facts.append(f"known: {plan.known.state}")
-    if transfer.deadline is not None:
-        facts.append(f"expires {ago(transfer.deadline, now)}")
-    if plan.keeps:
-        due = min(keep.due_at for keep in plan.keeps)
-        when = ago(due, now) if due > now else "at once"
-        always = "" if any(keep.always for keep in plan.keeps) else " if it is not mirrored by then"
-        facts.append(f"is kept {when}{always}")
-    if links:
-        facts.append(f"latest {', '.join(links)} unless that is newer")
-    return one_line(f"fetch  {job} ({'; '.join(facts)}) -> {transfer.dest}")
 
 
 def _summary_facts(totals: _Totals, forecast: Forecast) -> dict[str, object]:
@@ -168,6 +129,7 @@ def _summary_facts(totals: _Totals, forecast: Forecast) -> dict[str, object]:
         "mirrored": totals.mirrored,
         "jobs": totals.estimate.survey.jobs,
         "keeps": totals.keeps,
+        "pruned_again": {"fetch": totals.in_vain, "size": totals.in_vain_size},
         "requests": {
             "projects": forecast.projects,
             "pages": forecast.pages,
@@ -189,6 +151,11 @@ def _summary(totals: _Totals, forecast: Forecast, *, per_minute: float) -> Itera
         f"A pass would fetch {count(totals.fetched, 'job')} ({size(totals.size)}); {count(totals.mirrored, 'job')} mirrored"
         f" already, {count(totals.keeps, 'keep')} to be scheduled. Nothing was changed."
     )
+    if totals.in_vain:
+        yield (
+            f"{count(totals.in_vain, 'job')} of them ({size(totals.in_vain_size)}) would be fetched in vain: `retain` lets them go"
+            " at the next look. Narrow `when` or poll.backfill, or widen `retain`."
+        )
     parts = (
         (forecast.projects, "to find the projects"),
         (forecast.pages, "for pages of jobs"),

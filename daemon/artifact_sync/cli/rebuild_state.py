@@ -7,17 +7,20 @@ from pathlib import Path
 import click
 
 from artifact_sync import app
+from artifact_sync.cli.holder import alone, ended_first
 from artifact_sync.cli.jsonl import dumps
 from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
 from artifact_sync.cli.process import finish, supervise
 from artifact_sync.cli.words import count, one_line, size
 from artifact_sync.engine.rebuilding import Rebuilt
+from artifact_sync.store.layout import LOCK
 
 __all__ = ["command"]
 
 _LEFT_OUT = 1
 #: What was left out and is told of.
 _TOLD = 50
+_WHY_ALONE = "It works with the state that this one takes out of its place."
 
 
 @click.command("rebuild-state")
@@ -35,7 +38,8 @@ def command(config_path: Path | None, *, selection: Selection, verify: bool, as_
     settings = load_settings(config_path, selection)
 
     async def work() -> int:
-        done = await app.rebuild(settings, verify=verify)
+        with alone(settings.store_path / LOCK, ended_first(_WHY_ALONE)):
+            done = await app.rebuild(settings, verify=verify)
         if as_json:
             print(dumps(done))
         else:

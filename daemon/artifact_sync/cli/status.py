@@ -12,10 +12,11 @@ import click
 from artifact_sync import app
 from artifact_sync.cli.jsonl import dumps
 from artifact_sync.cli.lag_lines import Behind
-from artifact_sync.cli.options import Selection, config_option, json_option, load_settings, selection_options
+from artifact_sync.cli.options import Selection, config_option, json_option, selection_options
 from artifact_sync.cli.process import finish, supervise
 from artifact_sync.cli.retention_lines import look_lines
 from artifact_sync.cli.standing import hook_counts, hook_words
+from artifact_sync.cli.stored import reading_settings, store_option
 from artifact_sync.cli.words import ago, count, moment, size, span
 from artifact_sync.config import Settings
 from artifact_sync.core.timetable import Timetable
@@ -27,11 +28,12 @@ __all__ = ["command"]
 
 @click.command("status")
 @config_option
+@store_option
 @selection_options
 @json_option
-def command(config_path: Path | None, *, selection: Selection, as_json: bool) -> int:
+def command(config_path: Path | None, *, store: Path | None, selection: Selection, as_json: bool) -> int:
     """Show the backlog, how far each rule is behind, what is at risk, the last errors, the projects and the ledger of keeps."""
-    settings = load_settings(config_path, selection)
+    settings = reading_settings(store, config_path, selection)
 
     async def work() -> int:
         async with app.read(settings) as reading:

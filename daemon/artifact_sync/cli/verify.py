@@ -11,6 +11,7 @@ import click
 from artifact_sync import app
 from artifact_sync.cli.choosing import Choice, choice_options
 from artifact_sync.cli.gauge import gauge
+from artifact_sync.cli.holder import alone, ended_first
 from artifact_sync.cli.jsonl import JsonLines
 from artifact_sync.cli.options import json_option, verbose_option
 from artifact_sync.cli.plain import Plain
@@ -24,6 +25,7 @@ from artifact_sync.engine.repair import Repaired
 from artifact_sync.engine.verifying import WORKERS, Gauge, Verified, verify
 from artifact_sync.errors import Outcome, UsageError
 from artifact_sync.ports import QueuedTransfer, State
+from artifact_sync.store.layout import LOCK
 
 __all__ = ["command"]
 
@@ -33,6 +35,10 @@ _TOLD = 20
 _CURE = (
     "GitLab does not give it out any more: put the file back from a backup under the name and checksum that"
     " SHA256SUMS has, and verify again."
+)
+_WHY_ALONE = (
+    "Without --repair this may run beside it; and a daemon reads everything by itself, a little at a time, and brings back what"
+    " is damaged."
 )
 
 
@@ -52,6 +58,11 @@ def command(*, choice: Choice, subset: str | None, repair: bool, as_json: bool, 
     a glob over them. Ends with 4 where something is damaged, with 1 where it could not be repaired.
     """
     part = _subset(subset)
+    if repair and choice.stored:
+        raise UsageError(
+            "--repair and --store exclude each other",
+            hint="What is damaged is fetched again: write a configuration, or --url, --project and --into as for `sync`.",
+        )
 
     def meant(queued: QueuedTransfer) -> bool:
         return choice.has(queued) and (part is None or part.has(queued.transfer))
@@ -104,7 +115,7 @@ async def _verify(
 async def _repair(
     choice: Choice, meant: Callable[[QueuedTransfer], bool], *, whole: bool, as_json: bool, verbose: bool
 ) -> int:
-    with ExitStack() as stack:
+    with ExitStack() as stack, alone(choice.settings.store_path / LOCK, ended_first(_WHY_ALONE)):
         tell = _Switched(as_json=as_json, verbose=verbose)
         async with app.build(choice.settings, emit=tell) as engine:
             shown = stack.enter_context(gauge(await _total(engine.state, whole=whole), as_json=as_json))

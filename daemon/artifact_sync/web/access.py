@@ -83,6 +83,11 @@ class Readers:
         """Whether a token is asked for."""
         return bool(self._readers)
 
+    @property
+    def count(self) -> int:
+        """How many tokens there are."""
+        return len(self._readers)
+
     def opened_by(self, digest: bytes) -> Grant | None:
         """What the token with this digest may see; None where there is none, or none any more."""
         granted = [reader for reader in self._readers if hmac.compare_digest(digest, _digest(reader))]

@@ -53,6 +53,16 @@ def test_one_problem_of_a_configuration_is_an_error_and_its_cure(capsys):
     assert hint.endswith(".")
 
 
+def test_a_cure_that_is_a_question_ends_as_one(capsys):
+    """A sentence has one end: no full stop follows the mark."""
+    with pytest.raises(errors.ConfigError) as wrong:
+        config.loads(
+            "gitlab: {url: https://x.example}\nstore: {path: m}\nrules: [{name: a, projects: [a/b], when: {refz: [x]}}]\n"
+        )
+    report(wrong.value)
+    assert capsys.readouterr().err.splitlines()[-1] == "hint: Did you mean refs?"
+
+
 def test_several_problems_of_a_configuration_are_a_list(capsys):
     """Several problems: a line each, and the hint tells how to read them."""
     with pytest.raises(errors.ConfigError) as wrong:

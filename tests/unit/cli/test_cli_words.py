@@ -8,6 +8,15 @@ from artifact_sync.cli import words
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [("write x", "Write x."), ("did you mean x?", "Did you mean x?"), ("Done.", "Done."), ("", ".")],
+)
+def test_sentences(text, told):
+    """A capital in front, and one end."""
+    assert words.sentence(text) == told
+
+
+@pytest.mark.parametrize(
     ("number", "text"),
     [
         (0, "0 B"),

@@ -18,7 +18,7 @@ from artifact_sync.web.dashboard.context import dashboard_of
 from artifact_sync.web.dashboard.pages import pages_of
 from artifact_sync.web.finding import GRANT
 
-__all__ = ["granted", "page", "routes", "session_of"]
+__all__ = ["granted", "page", "routes", "session_of", "token_of"]
 
 log = structlog.get_logger()
 
@@ -31,15 +31,20 @@ _FIELDS = 10
 def granted(request: web.Request) -> Grant:
     """What the request may see. Raises ApiError: 401 where it has to log in, 403 for a foreign page in a browser."""
     readers = replica_of(request).readers
-    name = session_of(request)
-    if readers.needed and name and presented(request) is None:
-        token = dashboard_of(request).sessions.token(name)
+    if readers.needed and session_of(request) and presented(request) is None:
+        token = token_of(request)
         # A token that was changed or withdrawn takes its sessions along.
         grant = readers.opened_by(token) if token is not None else None
         if grant is not None:
             return grant
         raise ApiError(HTTPStatus.UNAUTHORIZED, {"message": "401 Unauthorized"})
     return readers.grant(request)
+
+
+def token_of(request: web.Request) -> bytes | None:
+    """The digest of the token that the request carries, or of that whose session it is; None without any."""
+    shown = presented(request)
+    return digest_of(shown) if shown is not None else dashboard_of(request).sessions.token(session_of(request))
 
 
 def session_of(request: web.Request) -> str:

@@ -16,9 +16,12 @@ class Sessions:
     """Random names of sessions, in memory alone: a restart ends them all."""
 
     def __init__(
-        self, *, seconds: float = 12 * 3600, most: int = 1000, monotonic: Callable[[], float] = time.monotonic
+        self, *, seconds: float = 12 * 3600, most: int = 250, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """``seconds``: how long one lasts. ``most``: how many there are; the oldest goes for a new one."""
+        """``seconds``: how long one lasts. ``most``: how many a token has; its oldest goes for a new one, and no other's.
+
+        So there are as many at most as good tokens within that time times ``most``.
+        """
         self.seconds = seconds
         self._most = most
         self._monotonic = monotonic
@@ -27,10 +30,12 @@ class Sessions:
 
     def begin(self, token: bytes) -> str:
         """The name of a new session of the token with this digest."""
-        name = secrets.token_urlsafe(_BYTES)
-        while len(self._known) >= self._most:
-            del self._known[next(iter(self._known))]
-        self._known[_key(name)] = token, self._monotonic() + self.seconds
+        name, now = secrets.token_urlsafe(_BYTES), self._monotonic()
+        self._known = {key: kept for key, kept in self._known.items() if kept[1] > now}
+        own = [key for key, (whose, _) in self._known.items() if whose == token]
+        for key in own[: max(0, len(own) + 1 - self._most)]:
+            del self._known[key]
+        self._known[_key(name)] = token, now + self.seconds
         return name
 
     def token(self, name: str) -> bytes | None:
@@ -42,6 +47,10 @@ class Sessions:
             del self._known[key]
             return None
         return token
+
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._known)
 
     def end(self, name: str) -> None:
         """It is none any more."""

@@ -12,13 +12,15 @@ from http import HTTPStatus
 
 import msgspec
 from aiohttp import web
-from anyio import CapacityLimiter, Event, WouldBlock, current_time, fail_after, move_on_after, sleep
+from anyio import Event, current_time, fail_after, move_on_after, sleep
 
 from artifact_sync.errors import ArtifactSyncError
 from artifact_sync.web.answers import ApiError
+from artifact_sync.web.context import replica_of
 from artifact_sync.web.dashboard.context import Dashboard, dashboard_of, scope_of
-from artifact_sync.web.dashboard.entering import granted
+from artifact_sync.web.dashboard.entering import granted, token_of
 from artifact_sync.web.dashboard.live import Live
+from artifact_sync.web.dashboard.seats import Seats
 
 __all__ = ["STOPPING", "Stream", "routes"]
 
@@ -49,18 +51,18 @@ class Stream:
 #: Set when the server stops: whoever watches goes.
 STOPPING = web.AppKey("stopping", Event)
 _STREAM = web.AppKey("stream", Stream)
-_SEATS = web.AppKey("seats", CapacityLimiter)
+_SEATS = web.AppKey("seats", Seats)
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
     """GET /events."""
     grant, stream, seats = granted(request), request.config_dict[_STREAM], request.config_dict[_SEATS]
-    seat = object()
-    try:
-        seats.acquire_on_behalf_of_nowait(seat)
-    except WouldBlock as error:
+    # What opens nothing is nobody's token: where none is asked for, whatever is sent.
+    readers = replica_of(request).readers
+    token = token_of(request) if readers.needed else None
+    if not seats.take(token, tokens=readers.count):
         message = {"message": "503 Service Unavailable: too many pages are open"}
-        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, message, headers={"Retry-After": "30"}) from error
+        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, message, headers={"Retry-After": "30"})
     try:
         response = web.StreamResponse(headers=_HEADERS)
         response.content_type = "text/event-stream"
@@ -77,7 +79,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
     else:
         return response
     finally:
-        seats.release_on_behalf_of(seat)
+        seats.leave(token)
 
 
 class _Watcher:
@@ -154,5 +156,5 @@ def routes(application: web.Application, stream: Stream) -> list[web.AbstractRou
     """Of this subject."""
     application[_STREAM] = stream
     application[STOPPING] = Event()
-    application[_SEATS] = CapacityLimiter(stream.readers)
+    application[_SEATS] = Seats(stream.readers)
     return [web.get("/events", _events)]
