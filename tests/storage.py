@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from artifact_sync.core.model import Item, Job, Pipeline, StagedFile, Transfer
+from artifact_sync.core.unpacking import Unpacked
 from artifact_sync.ports import Progress, Publication, Store
 
 NOW = datetime(2024, 5, 17, 12, 0, 0, 123456, tzinfo=UTC)
@@ -93,3 +94,18 @@ async def publication(
         for index, (name, content) in enumerate(contents.items())
     ]
     return Publication(transfer=what, files=tuple(files), at=at)
+
+
+def contents(verdict: Unpacked, into: str) -> tuple[StagedFile, ...]:
+    """The files that an archive was unpacked to, as they are published."""
+    return tuple(
+        StagedFile(
+            name=f"content/{file.name}",
+            part=f"{into}/{file.name}",
+            sha256=file.sha256,
+            size=file.size,
+            path=file.member,
+            executable=file.executable,
+        )
+        for file in verdict.files
+    )

@@ -33,7 +33,7 @@ async def add(state, *found) -> list[int]:
     return [queued.id for queued in await state.save_progress(progress(), found=found, now=NOW)]
 
 
-async def publish(state, queue, *, at=NOW, content=b"x", manifest="a", name="artifacts.zip") -> int:
+async def publish(queue, *, at=NOW, content=b"x", manifest="a", name="artifacts.zip") -> int:
     """Bring the next one that is wanted to its end; its id."""
     queued = await queue.claim(at)
     assert queued is not None
@@ -74,7 +74,7 @@ async def test_what_is_due_survives_the_end_of_the_process(open_state, state_kin
     async with open_state() as state:
         queue = STATES[state_kind][1](state, after=AFTER)
         await add(state, transfer())
-        await publish(state, queue)
+        await publish(queue)
     async with open_state() as state:
         assert await due(state) == [("releases", COMMAND), ("releases", WEBHOOK)]
 
@@ -92,7 +92,7 @@ async def test_each_rule_and_kind_in_the_order_of_publications(state, queue):
     """The next one comes when the one before has ended, whether its time has come or not."""
     await add(state, transfer(7), transfer(8))
     for _ in range(2):
-        await publish(state, queue)
+        await publish(queue)
     first, second = await state.next_hooks(WANTED, limit=EVERY)
     assert (await state.hook(first.id)).queued.transfer.job.id == (await state.hook(second.id)).queued.transfer.job.id
     await state.hook_again(first.id, detail="503", due_at=NOW + HOUR, counted=True)
@@ -107,7 +107,7 @@ async def test_deletions_do_not_wait_for_each_other(state, queue):
     """They come by time, a few at once."""
     await add(state, *(transfer(job, rules=("space",)) for job in (1, 2, 3)))
     for _ in range(3):
-        await publish(state, queue)
+        await publish(queue)
     first, second, third = await state.next_hooks(WANTED, limit=EVERY)
     await state.hook_again(first.id, detail="waits", due_at=NOW + HOUR, counted=False)
     assert [hook.id for hook in await state.next_hooks(WANTED, limit=2)] == [second.id, third.id]
@@ -118,7 +118,7 @@ async def test_deletions_do_not_wait_for_each_other(state, queue):
 async def test_attempts_count_only_failures(state, queue):
     """Waiting is none; the last one counts as well."""
     await add(state, transfer())
-    await publish(state, queue)
+    await publish(queue)
     hook, *_ = await state.hooks_of(1, 7)
     await state.hook_again(hook.id, detail="waits", due_at=NOW + HOUR, counted=False)
     await state.hook_again(hook.id, detail="no", hint="cure", due_at=NOW + HOUR, counted=True)
@@ -135,7 +135,7 @@ async def test_attempts_count_only_failures(state, queue):
 async def test_failed_ones_are_tried_again_on_request(state, queue):
     """All, or those of one job; with all of their attempts, and before later publications."""
     await add(state, transfer(7), transfer(8))
-    ids = [await publish(state, queue) for _ in range(2)]
+    ids = [await publish(queue) for _ in range(2)]
     assert len(set(ids)) == 2
     hooks = [hook for job in (7, 8) for hook in await state.hooks_of(1, job)]
     for hook in hooks:
@@ -155,7 +155,7 @@ async def test_what_no_rule_wants_any_more_is_dropped(state, queue):
     """And told how much; what has ended, and what is wanted, stays."""
     await add(state, transfer(7, rules=("releases", "nightly")), transfer(8))
     for _ in range(2):
-        await publish(state, queue)
+        await publish(queue)
     webhook = next(hook for hook in await state.hooks_of(1, 7) if hook.kind is WEBHOOK)
     await state.hook_ended(webhook.id, HookState.DONE, detail="204", at=NOW)
     dropped = await state.drop_hooks([("releases", COMMAND)], detail="not wanted", at=NOW + HOUR)
@@ -173,12 +173,12 @@ async def test_what_no_rule_wants_any_more_is_dropped(state, queue):
 async def test_what_was_lost_and_is_there_again_was_published_before(state, queue):
     """Its hooks do not run again; those of what is there anew do."""
     await add(state, transfer())
-    known = await publish(state, queue)
+    known = await publish(queue)
     await queue.lost(known)
-    await publish(state, queue, manifest="b")
+    await publish(queue, manifest="b")
     assert [hook.manifest_sha256[0] for hook in await state.hooks_of(1, 7)] == ["a", "a"]
     await queue.lost(known)
-    await publish(state, queue, content=b"other", manifest="c")
+    await publish(queue, content=b"other", manifest="c")
     assert [hook.manifest_sha256[0] for hook in await state.hooks_of(1, 7)] == ["a", "a", "c", "c"]
 
 
@@ -190,10 +190,10 @@ async def test_what_gained_items_is_published_again(state, queue):
     await queue.stage(queued.id, [staged_file("artifacts.zip", b"x", "p")])
     await queue.publish(queued.id, published(), NOW)
     assert await state.hooks_of(1, 7) == ()
-    await publish(state, queue, name="job.log", manifest="b")
+    await publish(queue, name="job.log", manifest="b")
     assert {hook.manifest_sha256[0] for hook in await state.hooks_of(1, 7)} == {"b"}
     await add(state, transfer(names=("artifacts.zip", "job.log", "files/a")))
-    await publish(state, queue, name="files/a", manifest="c")
+    await publish(queue, name="files/a", manifest="c")
     assert [hook.manifest_sha256[0] for hook in await state.hooks_of(1, 7)] == ["b", "b", "c", "c"]
 
 
@@ -211,17 +211,17 @@ async def test_a_publication_hastens_the_deletions_of_its_job(state, queue):
     """They wait for nothing else of the job to be wanted; those of other jobs go on waiting, and so does what failed."""
     await add(state, *(transfer(job, rules=("space",)) for job in (7, 8)))
     for _ in range(2):
-        await publish(state, queue)
+        await publish(queue)
     for job in (7, 8):
         (hook,) = await state.hooks_of(1, job)
         await state.hook_again(hook.id, detail="waits", due_at=NOW + HOUR, counted=False)
     await add(state, transfer(7, dest="elsewhere/7", rules=("releases",)))
-    await publish(state, queue, at=NOW + timedelta(minutes=1))
+    await publish(queue, at=NOW + timedelta(minutes=1))
     (mine, *_), (other,) = await state.hooks_of(1, 7), await state.hooks_of(1, 8)
     assert (mine.due_at, other.due_at) == (NOW + timedelta(minutes=1), NOW + HOUR)
     await state.hook_again(other.id, detail="502", due_at=NOW + HOUR, counted=True)
     await add(state, transfer(8, dest="elsewhere/8", rules=("other",)))
-    await publish(state, queue, at=NOW + timedelta(minutes=2))
+    await publish(queue, at=NOW + timedelta(minutes=2))
     assert (await state.hook(other.id)).due_at == NOW + HOUR
 
 
@@ -247,7 +247,7 @@ async def test_the_rules_that_always_keep_a_job(state):
 async def test_figures_and_examples(state, queue):
     """How many stand where, and those that make trouble."""
     await add(state, transfer(rules=("releases", "nightly")))
-    await publish(state, queue)
+    await publish(queue)
     failed, again, _ = await state.hooks_of(1, 7)
     await state.hook_ended(failed.id, HookState.FAILED, detail="no", at=NOW)
     await state.hook_again(again.id, detail="503", due_at=NOW + HOUR, counted=True)

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from artifact_sync.core.model import Item, StagedFile
+from artifact_sync.core.model import Item
 from artifact_sync.core.unpacking import Contents, Rejected, Unpack, Unpacked
 from artifact_sync.errors import Corrupt, DoesNotFit, StoreError
 from artifact_sync.ports import Publication, Store
 from artifact_sync.store.manifest import Manifest, parse
 from tests.hostile_archives import HOSTILE
-from tests.storage import NOW, stage, staged_file, transfer
+from tests.storage import NOW, contents, stage, staged_file, transfer
 
 FILES = {
     "dist/app": (b"#!/bin/sh\n", 0o755),
@@ -50,21 +50,10 @@ async def unpacked(store: Store, unpack: Unpack = Unpack.ALSO) -> Publication:
     archive = await stage(store, "artifacts.zip", zipped(), "7-0.part")
     verdict = await store.unpack("7-0.part", into=INTO, available=MANY)
     assert isinstance(verdict, Unpacked)
-    files = tuple(
-        StagedFile(
-            name=f"content/{file.name}",
-            part=f"{INTO}/{file.name}",
-            sha256=file.sha256,
-            size=file.size,
-            path=file.member,
-            executable=file.executable,
-        )
-        for file in verdict.files
-    )
     archive = replace(archive, published=unpack is not Unpack.ONLY, contents=Contents.of(verdict))
     item = Item(kind="archive", name="artifacts.zip", unpack=unpack)
     wanted = replace(transfer(), items=(item,))
-    return Publication(transfer=wanted, files=(archive, *files), at=NOW)
+    return Publication(transfer=wanted, files=(archive, *contents(verdict, INTO)), at=NOW)
 
 
 def folder(path: Path) -> Path:

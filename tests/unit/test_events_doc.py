@@ -11,7 +11,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "daemon" / "artifact_sync"
-LEVELS = ("debug", "info", "warning", "error")
 #: What ``**_named(event)`` stands for.
 NAMED = ("project", "job", "name", "ref")
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from artifact_sync.core.model import Transfer
-from artifact_sync.errors import Outcome
 from artifact_sync.ports.catalogue import MirroredProject
-from artifact_sync.ports.records import TransferState, Trouble
+from artifact_sync.ports.records import KnownTransfer, TransferState, Trouble
 
 __all__ = ["Browsing", "Listed", "Scope"]
 
@@ -19,19 +17,9 @@ Scope = Collection[int] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class Listed(KnownTransfer):
     """A transfer in a list: without its files, of which there may be thousands."""
 
-    id: int
-    transfer: Transfer
-    state: TransferState
-    #: Attempts that failed.
-    attempts: int = 0
-    next_attempt_at: datetime | None = None
-    #: Of the last attempt.
-    outcome: Outcome | None = None
-    error: str = ""
-    published_at: datetime | None = None
     #: Bytes published.
     size: int = 0
 

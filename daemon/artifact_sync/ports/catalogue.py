@@ -14,7 +14,7 @@ __all__ = ["Catalogue", "Copy", "MirroredJob", "MirroredProject", "OpenFile", "R
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MirroredProject:
-    """A project of which something is published, under the path that it had last."""
+    """A project of which something is or was to be mirrored, under the path that it had last."""
 
     id: int
     path: str

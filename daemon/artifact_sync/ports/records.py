@@ -11,6 +11,7 @@ from artifact_sync.errors import Outcome
 
 __all__ = [
     "KeepEntry",
+    "KnownTransfer",
     "PartRecord",
     "PinnedJob",
     "Progress",
@@ -111,8 +112,8 @@ class Pruned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedTransfer:
-    """A transfer with its place in the state."""
+class KnownTransfer:
+    """A transfer and how far it has come."""
 
     id: int
     transfer: Transfer
@@ -120,11 +121,18 @@ class QueuedTransfer:
     #: Attempts that failed; a claim, a stop and a crash are not counted.
     attempts: int = 0
     next_attempt_at: datetime | None = None
+    #: Of the last attempt.
     outcome: Outcome | None = None
     error: str = ""
+    published_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedTransfer(KnownTransfer):
+    """A transfer with its place in the state."""
+
     #: STAGED: what waits in staging. Else: what was published so far (a transfer can gain items and be wanted again).
     files: tuple[StagedFile, ...] = ()
-    published_at: datetime | None = None
     #: PRUNING or PRUNED: when and why.
     pruned: Pruned | None = None
     #: Of the manifest as it was written; empty where nothing is published.

@@ -7,22 +7,20 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
-from typing import Protocol, TypeVar
 
 import msgspec
 
 from artifact_sync.core.paths import encode
 from artifact_sync.errors import Outcome
-from artifact_sync.ports import TransferState, Trouble
+from artifact_sync.ports import Trouble
 from artifact_sync.ports.browsing import Listed, Scope
 from artifact_sync.ports.catalogue import MirroredProject
-from artifact_sync.state import rows, troubles
+from artifact_sync.state import catalogue, rows, troubles
 from artifact_sync.state.names import folded
 from artifact_sync.state.queries import named
+from artifact_sync.state.works import Works
 
 __all__ = ["SqliteBrowsing"]
-
-T = TypeVar("T")
 
 _BROWSING = named("browsing")
 #: Projects whose newest publications are looked at one by one.
@@ -35,22 +33,15 @@ _MATCHES = 2000
 _DIGITS = 18
 
 
-class Reads(Protocol):
-    """A state that runs reads in the database's thread."""
-
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a read."""
-
-
 class SqliteBrowsing:
     """Implements ``ports.browsing.Browsing``."""
 
-    def __init__(self, state: Reads) -> None:
+    def __init__(self, state: Works) -> None:
         self._state = state
 
     async def projects(self) -> Sequence[MirroredProject]:
         """As the port says."""
-        return await self._state.read(_projects)
+        return await self._state.read(partial(catalogue.projects, mirrored=False))
 
     async def at_risk(self, scope: Scope, *, limit: int) -> Sequence[Listed]:
         """As the port says."""
@@ -87,12 +78,6 @@ class SqliteBrowsing:
 
 def _ids(scope: Scope) -> str | None:
     return None if scope is None else msgspec.json.encode(sorted(scope)).decode()
-
-
-def _projects(database: sqlite3.Connection) -> tuple[MirroredProject, ...]:
-    return tuple(
-        MirroredProject(id=row["id"], path=row["path"] or "") for row in database.execute(_BROWSING["projects"])
-    )
 
 
 def _listed(database: sqlite3.Connection, *, query: str, **parameters: str | int | None) -> tuple[Listed, ...]:
@@ -156,11 +141,10 @@ def _newest(found: Iterable[Listed], limit: int, *, by: Callable[[Listed], tuple
 
 
 def _row(row: sqlite3.Row) -> Listed:
-    state = TransferState(row["state"])
     return Listed(
         id=row["id"],
         transfer=rows.transfer(row["transfer"]),
-        state=TransferState.LOST if state is TransferState.WANTED and row["lost"] else state,
+        state=rows.state(row),
         attempts=row["attempts"],
         next_attempt_at=rows.from_micros(row["next_attempt_at"]),
         outcome=Outcome(row["outcome"]) if row["outcome"] else None,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -14,10 +13,9 @@ from artifact_sync.core.model import Job, StagedFile
 from artifact_sync.ports.catalogue import Copy, MirroredJob, MirroredProject
 from artifact_sync.state import rows
 from artifact_sync.state.queries import named
+from artifact_sync.state.works import Works
 
-__all__ = ["SqliteCatalogue"]
-
-T = TypeVar("T")
+__all__ = ["SqliteCatalogue", "projects"]
 
 _CATALOGUE = named("catalogue")
 _MOST = 2**63 - 1
@@ -25,22 +23,15 @@ _MOST = 2**63 - 1
 _PAGE = 1000
 
 
-class Reads(Protocol):
-    """A state that runs reads in the database's thread."""
-
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a read."""
-
-
 class SqliteCatalogue:
-    """Implements ``ports.Catalogue``."""
+    """Implements ``ports.catalogue.Catalogue``."""
 
-    def __init__(self, state: Reads) -> None:
+    def __init__(self, state: Works) -> None:
         self._state = state
 
     async def projects(self, *, after: int = 0, limit: int) -> tuple[MirroredProject, ...]:
         """As the port says."""
-        return await self._state.read(partial(_projects, after=after, limit=limit))
+        return await self._state.read(partial(projects, mirrored=True, after=after, limit=limit))
 
     async def project_named(self, path: str) -> MirroredProject | None:
         """As the port says."""
@@ -93,8 +84,14 @@ class SqliteCatalogue:
         return await self._state.read(_polled_at)
 
 
-def _projects(database: sqlite3.Connection, *, after: int, limit: int) -> tuple[MirroredProject, ...]:
-    found = database.execute(_CATALOGUE["projects"], {"after": after, "limit": limit})
+def projects(
+    database: sqlite3.Connection, *, mirrored: bool, after: int = 0, limit: int = -1
+) -> tuple[MirroredProject, ...]:
+    """By id, behind ``after``: those of which something is mirrored, or every one of which a transfer is known.
+
+    A negative ``limit`` is none (https://www.sqlite.org/lang_select.html#the_limit_clause).
+    """
+    found = database.execute(_CATALOGUE["projects"], {"mirrored": mirrored, "after": after, "limit": limit})
     return tuple(MirroredProject(id=row["id"], path=row["path"] or "") for row in found)
 
 

@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar
 
 from artifact_sync.state import rows
 from artifact_sync.state.queries import named
+from artifact_sync.state.works import Works
 
 __all__ = ["SqliteDeliveries"]
-
-T = TypeVar("T")
 
 _DELIVERIES = named("deliveries")
 
 
-class _Works(Protocol):
-    """A state that works in the database's thread."""
-
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a read."""
-
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a write."""
-
-
 class SqliteDeliveries:
-    """Implements ``ports.Deliveries``."""
+    """Implements ``ports.deliveries.Deliveries``."""
 
-    def __init__(self, state: _Works) -> None:
+    def __init__(self, state: Works) -> None:
         self._state = state
 
     async def seen(self, *, since: datetime, most: int) -> Mapping[bytes, datetime]:

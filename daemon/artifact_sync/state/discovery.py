@@ -227,23 +227,8 @@ def _insert(database: sqlite3.Connection, transfer: Transfer, now: datetime) -> 
         rows.require_other(rows.transfer(taken["transfer"]), transfer)
         dest = _suffixed(dest, transfer.job.id)
     transfer = msgspec.structs.replace(transfer, dest=dest)
-    row = database.execute(
-        _TRANSFERS["insert"],
-        {
-            "project_id": transfer.project_id,
-            "job_id": transfer.job.id,
-            "dest": dest,
-            "dest_folded": folded(dest),
-            "transfer": rows.transfer_json(transfer),
-            "pipeline_id": transfer.job.pipeline.id if transfer.job.pipeline else None,
-            "ref": transfer.job.ref,
-            "ended_at": rows.micros(transfer.job.finished_at) or 0,
-            "deadline": rows.micros(transfer.deadline),
-            "due": rows.micros(turn(transfer.deadline, now, backfill=transfer.backfill)),
-            "priority": transfer.priority,
-            "backfill": transfer.backfill,
-        },
-    ).fetchone()
+    due = rows.micros(turn(transfer.deadline, now, backfill=transfer.backfill))
+    row = database.execute(_TRANSFERS["insert"], rows.transfer_columns(transfer) | {"due": due}).fetchone()
     return rows.queued(row)
 
 

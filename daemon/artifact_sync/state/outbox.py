@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from artifact_sync.core.after import HookKind
 from artifact_sync.ports import DroppedHooks, DueHook, HookFigures, HookState, QueuedHook
 from artifact_sync.state import hooks
+from artifact_sync.state.works import Works
 
 __all__ = ["SqliteOutbox"]
-
-T = TypeVar("T")
 
 #: Examples.
 _FEW = 10
 
 
-class SqliteOutbox(Protocol):
+class SqliteOutbox(Works, Protocol):
     """Implements ``ports.Outbox`` for a class that can read and write."""
-
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a read in the database's thread."""
-
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a write in the database's thread; durable when it returns."""
 
     async def next_hooks(self, wanted: Collection[tuple[str, HookKind]], *, limit: int) -> tuple[DueHook, ...]:
         """As the port says."""

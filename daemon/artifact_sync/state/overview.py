@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -14,25 +13,17 @@ from artifact_sync.ports import TransferState
 from artifact_sync.ports.overview import Backlog, RuleLag, Standing
 from artifact_sync.state import counters, hooks, keeps, retention, rows, transfers, verification
 from artifact_sync.state.queries import named
+from artifact_sync.state.works import Works
 
 __all__ = ["SqliteOverview"]
 
-T = TypeVar("T")
-
 _OVERVIEW = named("overview")
-
-
-class Reads(Protocol):
-    """A state that runs reads in the database's thread."""
-
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a read."""
 
 
 class SqliteOverview:
     """Implements ``ports.overview.Overview``."""
 
-    def __init__(self, state: Reads, rules: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, state: Works, rules: Callable[[], Iterable[str]]) -> None:
         """``rules``: names of those that are configured now."""
         self._state = state
         self._rules = rules

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from artifact_sync.ports import PinnedJob, PruneOrder, PruneReport, QueuedTransfer, RetentionLook
 from artifact_sync.state import retention
+from artifact_sync.state.works import Works
 
 __all__ = ["SqlitePruning"]
-
-T = TypeVar("T")
 
 _PAGE = 200
 
 
-class SqlitePruning(Protocol):
+class SqlitePruning(Works, Protocol):
     """Implements ``ports.PruningState`` for a class that can read and write."""
-
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a read in the database's thread."""
-
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a write in the database's thread; durable when it returns."""
 
     async def pruning(self, transfer_id: int, *, why: str, trash: str, at: datetime) -> bool:
         """As the port says."""

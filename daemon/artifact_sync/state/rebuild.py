@@ -18,7 +18,6 @@ from artifact_sync.errors import Outcome, StateError
 from artifact_sync.ports import TransferState
 from artifact_sync.ports.rebuilding import FoundPublication
 from artifact_sync.state import owner, rows, schema
-from artifact_sync.state.names import folded
 from artifact_sync.state.queries import named
 from artifact_sync.state.thread import DatabaseThread
 
@@ -29,7 +28,7 @@ _BESIDE = ("-wal", "-shm", "-journal")
 
 
 class SqliteBuilder:
-    """Implements ``ports.StateBuilder``."""
+    """Implements ``ports.rebuilding.StateBuilder``."""
 
     def __init__(self, path: Path, new: Path, thread: DatabaseThread) -> None:
         self._path = path
@@ -71,19 +70,8 @@ def _add(database: sqlite3.Connection, found: Sequence[FoundPublication]) -> tup
 
 def _added(database: sqlite3.Connection, found: FoundPublication) -> bool:
     transfer = found.transfer
-    parameters = {
-        "project_id": transfer.project_id,
-        "job_id": transfer.job.id,
-        "dest": transfer.dest,
-        "dest_folded": folded(transfer.dest),
-        "transfer": rows.transfer_json(transfer),
-        "pipeline_id": transfer.job.pipeline.id if transfer.job.pipeline else None,
-        "ref": transfer.job.ref,
-        "ended_at": rows.micros(transfer.job.finished_at) or 0,
-        "deadline": rows.micros(transfer.deadline),
+    parameters = rows.transfer_columns(transfer) | {
         "due": rows.micros(transfer.deadline or found.published_at),
-        "priority": transfer.priority,
-        "backfill": transfer.backfill,
         # As recovery has it: what is not whole was lost, and is fetched again.
         "state": TransferState.PUBLISHED if found.whole else TransferState.WANTED,
         "lost": not found.whole,

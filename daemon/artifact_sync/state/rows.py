@@ -23,6 +23,7 @@ from artifact_sync.ports import (
     TransferState,
     WatchedPipeline,
 )
+from artifact_sync.state.names import folded
 from artifact_sync.state.seal import sealed, unsealed
 
 __all__ = [
@@ -37,7 +38,9 @@ __all__ = [
     "queued",
     "require_other",
     "staged_files",
+    "state",
     "transfer",
+    "transfer_columns",
     "transfer_json",
     "watched",
 ]
@@ -122,18 +125,41 @@ def _contradiction(value: Transfer) -> StateError:
     )
 
 
+def transfer_columns(value: Transfer) -> dict[str, str | int | None]:
+    """What a new row of ``transfer`` says of the transfer itself. Where it stands in the queue is not of it."""
+    job = value.job
+    return {
+        "project_id": value.project_id,
+        "job_id": job.id,
+        "dest": value.dest,
+        "dest_folded": folded(value.dest),
+        "transfer": transfer_json(value),
+        "pipeline_id": job.pipeline.id if job.pipeline else None,
+        "ref": job.ref,
+        "ended_at": micros(job.finished_at) or 0,
+        "deadline": micros(value.deadline),
+        "priority": value.priority,
+        "backfill": value.backfill,
+    }
+
+
+def state(row: sqlite3.Row) -> TransferState:
+    """Of a row of ``transfer``."""
+    stored = TransferState(row["state"])
+    return TransferState.LOST if stored is TransferState.WANTED and row["lost"] else stored
+
+
 def queued(row: sqlite3.Row) -> QueuedTransfer:
     """A row of ``transfer``."""
-    state = TransferState(row["state"])
-    staged = state is TransferState.STAGED
-    lost = state is TransferState.WANTED and row["lost"]
+    standing = state(row)
+    staged = standing is TransferState.STAGED
     value = transfer(row["transfer"])
     if (value.project_id, value.job.id, value.dest) != (row["project_id"], row["job_id"], row["dest"]):
         raise _contradiction(value)
     return QueuedTransfer(
         id=row["id"],
         transfer=value,
-        state=TransferState.LOST if lost else state,
+        state=standing,
         attempts=row["attempts"],
         next_attempt_at=from_micros(row["next_attempt_at"]),
         outcome=Outcome(row["outcome"]) if row["outcome"] else None,
@@ -142,7 +168,7 @@ def queued(row: sqlite3.Row) -> QueuedTransfer:
         published_at=from_micros(row["published_at"]),
         manifest_sha256=row["manifest_sha256"] or "",
         verified_at=from_micros(row["verified_at"]),
-        pruned=_pruned(row) if state in {TransferState.PRUNING, TransferState.PRUNED} else None,
+        pruned=_pruned(row) if standing in {TransferState.PRUNING, TransferState.PRUNED} else None,
     )
 
 

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from artifact_sync.ports import Published, QueuedTransfer
 from artifact_sync.state import verification
+from artifact_sync.state.works import Works
 
 __all__ = ["SqliteVerifying"]
-
-T = TypeVar("T")
 
 _PAGE = 200
 
 
-class SqliteVerifying(Protocol):
+class SqliteVerifying(Works, Protocol):
     """Implements ``ports.VerifyingState`` for a class that can read and write."""
-
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a read in the database's thread."""
-
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a write in the database's thread; durable when it returns."""
 
     async def mirrored(self) -> AsyncIterator[QueuedTransfer]:
         """As the port says. One that changes while this streams may or may not appear."""

@@ -183,7 +183,7 @@ class LocalStore:
         return Inspector(self._tree, threads=threads, progress=progress)
 
     async def survey(self) -> AsyncIterator[FoundPublication | Strange]:
-        """Implements ``ports.Survey``."""
+        """Implements ``ports.rebuilding.Survey``."""
         found = survey(self._layout)
         while batch := await self._thread("looking through the store", lambda: list(islice(found, _SURVEYED))):
             for one in batch:

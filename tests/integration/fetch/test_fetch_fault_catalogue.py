@@ -26,7 +26,7 @@ from tests.integration.fetch.fault_rows import BODIES, HTML, XML
 from tests.integration.fetch.raw_server import Request, Reset, Script, Stay, Step, head, script, whole
 
 PUBLISHED, RETRY, CORRUPT = Outcome.PUBLISHED, Outcome.RETRY_LATER, Outcome.CORRUPT
-REFUSED, CREDENTIAL, GONE, OTHER_THING = Outcome.REFUSED, Outcome.CREDENTIAL, Outcome.GONE, Outcome.NOT_AN_ARCHIVE
+REFUSED, CREDENTIAL, GONE = Outcome.REFUSED, Outcome.CREDENTIAL, Outcome.GONE
 ARCHIVE, FILE, TRACE = SUBJECTS["archive"], SUBJECTS["file"], SUBJECTS["trace"]
 SIZE, AT = len(ZIP), 20_000
 TAG = 'ETag: "v1"'

@@ -25,12 +25,6 @@ async def world():
         yield made
 
 
-@pytest.fixture
-def app(world):
-    """The project acme/app."""
-    return world.add_project("acme/app")
-
-
 def kinds(there) -> list[tuple[str, str]]:
     """What came: the kind and the status."""
     events = [json.loads(post.body) for post in there.posts]

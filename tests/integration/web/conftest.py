@@ -1,27 +1,18 @@
-"""A served world with one project, mirrored and served again."""
+"""The served world with one project, mirrored and served again."""
 
 import aiohttp
 import pytest
 
 from artifact_sync.core.rules import Fetch
-from artifact_sync.simulator import World, serve
 from tests.integration.engine.engine_harness import rig, rule
 from tests.integration.web.web_harness import ended, served
 
 
 @pytest.fixture
-async def world():
-    """Served, on the real clock; its reports can be had."""
-    made = World()
-    made.report_downloads = True
-    async with serve(made):
-        yield made
-
-
-@pytest.fixture
-def app(world):
-    """The project acme/app."""
-    return world.add_project("acme/app")
+def world(world):
+    """Its reports can be had."""
+    world.report_downloads = True
+    return world
 
 
 @pytest.fixture

@@ -12,14 +12,12 @@ import aiohttp
 from yarl import URL
 
 from artifact_sync.state.browsing import SqliteBrowsing
-from artifact_sync.state.catalogue import SqliteCatalogue
 from artifact_sync.state.overview import SqliteOverview
-from artifact_sync.store import StoreView
-from artifact_sync.store.serving import ReadingRoom
-from artifact_sync.web import Limits, Reader, Readers, Replica, serve
+from artifact_sync.web import Limits, Reader, serve
 from artifact_sync.web.dashboard import Dashboard, Gauge, Live, dashboard
 from artifact_sync.web.dashboard.stream import Stream
 from tests.integration.engine.engine_harness import Rig
+from tests.integration.web.web_harness import replica_of
 
 #: For tests that wait for what a page is told.
 QUICK = Stream(pace=0.05, changed=0.1, heartbeat=0.3, by_clock=0.3, taken=1.0, readers=4)
@@ -38,19 +36,6 @@ class Shown:
 @asynccontextmanager
 async def shown(rig: Rig, *readers: Reader, pace: Stream = QUICK, limits: Limits | None = None) -> AsyncIterator[Shown]:
     """Serve the replica and the dashboard of what the rig has."""
-
-    async def lives() -> bool:
-        return True
-
-    replica = Replica(
-        catalogue=SqliteCatalogue(rig.state),
-        room=ReadingRoom(StoreView(rig.path / "store", identity=rig.store.identity)),
-        pins=rig.state,
-        clock=rig.clock,
-        gitlab=rig.world.url,
-        readers=Readers(readers),
-        alive=lives,
-    )
     live = Live()
     for event in rig.events:
         live.hear(event)
@@ -62,7 +47,7 @@ async def shown(rig: Rig, *readers: Reader, pace: Stream = QUICK, limits: Limits
         remote=rig.remote,
     )
     parts = [dashboard(made, pace=pace)]
-    async with serve(replica, host="127.0.0.1", port=0, limits=limits, parts=parts) as (host, port):
+    async with serve(replica_of(rig, readers), host="127.0.0.1", port=0, limits=limits, parts=parts) as (host, port):
         yield Shown(rig, f"http://{host}:{port}", live, made)
 
 

@@ -241,8 +241,8 @@ def test_sessions_are_bounded_and_end():
     """The oldest goes for a new one; each ends in its time; names are not guessed from one another."""
     now = [0.0]
     sessions = Sessions(seconds=10, most=3, monotonic=lambda: now[0])
-    names = [sessions.begin(bytes([number])) for number in range(4)]
-    assert [sessions.token(name) for name in names] == [None, b"\1", b"\2", b"\3"]
+    names = [sessions.begin(b"t") for _ in range(4)]
+    assert [sessions.token(name) for name in names] == [None, b"t", b"t", b"t"]
     assert len(set(names)) == 4
     assert all(len(name) >= 43 for name in names)
     sessions.end(names[1])
@@ -250,6 +250,20 @@ def test_sessions_are_bounded_and_end():
     now[0] = 10.0
     assert sessions.token(names[3]) is None
     assert sessions.token("\udcff") is None
+
+
+def test_one_token_ends_no_session_of_another():
+    """However often it logs in; what has ended is forgotten with the next login of anybody."""
+    now = [0.0]
+    sessions = Sessions(seconds=10, most=5, monotonic=lambda: now[0])
+    first = [sessions.begin(b"one") for _ in range(5)]
+    others = [sessions.begin(b"other") for _ in range(100)]
+    assert [sessions.token(name) for name in first] == [b"one"] * 5
+    assert [sessions.token(name) for name in others[-6:]] == [None, *[b"other"] * 5]
+    assert len(sessions) == 10
+    now[0] = 10.0
+    sessions.begin(b"third")
+    assert len(sessions) == 1
 
 
 async def test_another_site_may_link_here_and_embed_nothing(two, browser):

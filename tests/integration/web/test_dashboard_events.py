@@ -12,6 +12,7 @@ from artifact_sync.core.selectors import ProjectSelectors
 from artifact_sync.errors import Outcome
 from artifact_sync.web import Limits
 from artifact_sync.web.dashboard import Live
+from artifact_sync.web.dashboard.seats import Seats
 from artifact_sync.web.dashboard.stream import Stream
 from tests.integration.engine.engine_harness import rig, rule
 from tests.integration.web.dashboard_harness import QUICK, shown
@@ -112,6 +113,40 @@ async def test_seats_are_bounded_and_given_back(mirror, http):
                     if again.status == 200:
                         break
                 await anyio.sleep(0.05)
+
+
+async def test_a_token_takes_its_own_seats_alone(mirror, http):
+    """Pages of one token and sessions of it count together; another one's have room, and a header is no other token."""
+    other = "another-token-of-the-team"
+    async with (
+        shown(mirror, told(TOKEN), told(other)) as served,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
+    ):
+        await browser.post(f"{served.url}/login", data={"token": TOKEN})
+        events = f"{served.url}/events"
+        share = QUICK.readers // 2
+        open_ones = [await browser.get(events), await http.get(events, headers={"PRIVATE-TOKEN": TOKEN})]
+        assert [answer.status for answer in open_ones] == [200] * share
+        for asking in ({"PRIVATE-TOKEN": TOKEN}, {"Authorization": f"Bearer {TOKEN}"}):
+            async with http.get(events, headers=asking) as refused:
+                assert (refused.status, refused.headers["Retry-After"]) == (503, "30")
+        async with browser.get(events) as refused:
+            assert refused.status == 503
+        open_ones += [await http.get(events, headers={"PRIVATE-TOKEN": other}) for _ in range(share)]
+        assert [answer.status for answer in open_ones] == [200] * QUICK.readers
+        for answer in open_ones:
+            answer.close()
+
+
+@pytest.mark.parametrize(("tokens", "share"), [(0, 64), (1, 64), (2, 32), (3, 21), (4, 16), (50, 16)])
+def test_shares_of_the_seats(tokens, share):
+    """As many for each as there are tokens, and a quarter where there are many; what is given back is free."""
+    seats = Seats(64)
+    token = b"t" if tokens else None
+    assert [seats.take(token, tokens=tokens) for _ in range(share + 1)] == [True] * share + [False]
+    assert seats.take(b"other", tokens=tokens) == (share < 64)
+    seats.leave(token)
+    assert seats.take(token, tokens=tokens)
 
 
 async def test_a_page_that_does_not_read_is_dropped(mirror):

@@ -18,6 +18,7 @@ from artifact_sync.store import StoreView
 from artifact_sync.store.serving import ReadingRoom
 from artifact_sync.web import Limits, Reader, Replica, serve
 from artifact_sync.web.access import Readers
+from artifact_sync.web.context import Fetches
 from artifact_sync.web.server import Part
 from tests.integration.engine.engine_harness import Rig
 
@@ -67,6 +68,24 @@ class Served:
                 writer.close()
 
 
+def replica_of(rig: Rig, readers: Sequence[Reader], *, fetches: Fetches | None = None, alive: bool = True) -> Replica:
+    """What is served of the rig."""
+
+    async def lives() -> bool:
+        return alive
+
+    return Replica(
+        catalogue=SqliteCatalogue(rig.state),
+        room=ReadingRoom(StoreView(rig.path / "store", identity=rig.store.identity)),
+        pins=rig.state,
+        clock=rig.clock,
+        gitlab=rig.world.url,
+        readers=Readers(readers),
+        fetches=fetches,
+        alive=lives,
+    )
+
+
 @asynccontextmanager
 async def served(
     rig: Rig,
@@ -79,20 +98,8 @@ async def served(
     parts: Sequence[Part] = (),
 ) -> AsyncIterator[Served]:
     """Serve what the rig has."""
-
-    async def lives() -> bool:
-        return alive
-
-    replica = Replica(
-        catalogue=SqliteCatalogue(rig.state),
-        room=ReadingRoom(StoreView(rig.path / "store", identity=rig.store.identity)),
-        pins=rig.state,
-        clock=rig.clock,
-        gitlab=rig.world.url,
-        readers=Readers(readers),
-        fetches=Asked(rig.engine.means, wake, wait=wait) if read_through else None,
-        alive=lives,
-    )
+    fetches = Asked(rig.engine.means, wake, wait=wait) if read_through else None
+    replica = replica_of(rig, readers, fetches=fetches, alive=alive)
     async with serve(replica, host="127.0.0.1", port=0, limits=limits, parts=parts) as (host, port):
         yield Served(rig, host, port)
 

@@ -81,7 +81,7 @@ async def test_everybody_waits_when_nobody_can_succeed(tmp_path, error):
     async with bench(tmp_path, policy, error, error, error) as made, anyio.create_task_group() as group:
         await made.add(7, 8, 9)
         group.start_soon(made.workers.run)
-        await until(lambda: len(made.clock.sleeping) == 3)
+        await until(lambda: len(made.clock.sleeping) == 4)
         assert 1 <= len(made.fetcher.calls) <= 3
         for job_id in (7, 8, 9):
             queued = await made.transfer(job_id)
@@ -195,13 +195,13 @@ async def test_an_outage_is_not_asked_again_by_everybody(tmp_path):
     async with bench(tmp_path, policy, *failing) as made, anyio.create_task_group() as group:
         await made.add(*range(1, 41))
         group.start_soon(made.workers.run)
-        await until(lambda: len(made.clock.sleeping) == 4)
+        await until(lambda: len(made.clock.sleeping) == 5)
         calls = len(made.fetcher.calls)
         assert 3 <= calls <= 4
         for rest in (60, 60, 120, 240, 300, 300):
             made.clock.advance(rest + 30)
             await until(lambda: len(made.fetcher.calls) == calls + 1)  # noqa: B023 -- awaited here
-            await until(lambda: len(made.clock.sleeping) == 4)
+            await until(lambda: len(made.clock.sleeping) == 5)
             calls += 1
         made.fetcher.script.clear()
         made.clock.advance(330)

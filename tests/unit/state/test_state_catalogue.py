@@ -142,6 +142,19 @@ async def test_lookups_use_their_index(state, query):
     assert f"USING INDEX transfer_by_{query}" in step
 
 
+@pytest.mark.parametrize("mirrored", [True, False])
+async def test_projects_are_listed_by_an_index(state, mirrored):
+    """Of a project with a million jobs as few rows are read as of any other."""
+
+    def plan(database):
+        values = {"mirrored": mirrored, "after": 0, "limit": 1}
+        return [row["detail"] for row in database.execute(f"EXPLAIN QUERY PLAN {_CATALOGUE['projects']}", values)]
+
+    steps = await state.read(plan)
+    assert [step for step in steps if step.startswith("SEARCH transfer")]
+    assert not [step for step in steps if step.startswith("SCAN transfer")], steps
+
+
 async def test_an_older_database_is_found_through_as_well(tmp_path, state):
     """Its rows get the columns from what they hold."""
     await publish(state, transfer(1, ref="v1", pipeline=33))

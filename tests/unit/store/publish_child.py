@@ -1,129 +1,24 @@
-"""A process that publishes and is stopped, or fails, at a chosen call of the operating system.
+"""A process that publishes, or points a link, and is disturbed. Not a test module."""
 
-It reads one order a line from standard input, forks for each, and answers with one line. It imports no event loop and starts
-no thread, so that forking is safe. Not a test module.
-"""
-
-import errno
-import json
-import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from artifact_sync.core.newest import Link, Linkable
-from artifact_sync.errors import ArtifactSyncError
 from artifact_sync.ports import Publication
 from artifact_sync.store.disk import Syncer
 from artifact_sync.store.latest import Pointer
-from artifact_sync.store.layout import laid_out
+from artifact_sync.store.layout import Layout, laid_out
 from artifact_sync.store.publish import Publisher
-
-#: Every call that the store makes, and those that shutil.rmtree makes for it.
-CALLS = [
-    "close",
-    "dup",
-    "fchmod",
-    "fdopen",
-    "fstat",
-    "fsync",
-    "ftruncate",
-    "link",
-    "listdir",
-    "lseek",
-    "lstat",
-    "mkdir",
-    "open",
-    "pread",
-    "read",
-    "readlink",
-    "rename",
-    "rmdir",
-    "scandir",
-    "stat",
-    "symlink",
-    "unlink",
-    "write",
-]
-NAMED = {"link", "mkdir", "open", "rename", "rmdir", "symlink", "unlink"}
+from tests.unit.store import faults
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do. ``how`` is kill, an errno's name, or trace; ``links`` is false for a filesystem without them.
+class Order(faults.Order, frozen=True, kw_only=True):
+    """What to do. With ``latest`` what is published already is pointed at, and nothing is published."""
 
-    With ``latest`` what is published already is pointed at, and nothing is published.
-    """
-
-    store: str
     publication: Publication
     #: Others that are published in the same batch.
     beside: tuple[Publication, ...] = ()
-    at: int = 0
-    how: str = "trace"
-    sticky: bool = False
-    links: bool = True
     latest: Link | None = None
-
-
-class Fault:
-    """Stands between the program and the operating system."""
-
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        self.count = 0
-        self.trace: list[str] = []
-        self.armed = True
-
-    def wrap(self, name: str) -> None:
-        """Let every call of this function pass here."""
-        real = getattr(os, name)
-
-        def call(*args: Any, **keywords: Any) -> Any:
-            if not self.armed:
-                return real(*args, **keywords)
-            self.count += 1
-            hit = self.count == self.order.at or (self.order.sticky and self.count > self.order.at > 0)
-            if hit:
-                self._strike(name, real, args)
-            if name == "link" and not self.order.links:
-                raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-            result = real(*args, **keywords)
-            self._note(name, args, keywords)
-            return result
-
-        setattr(os, name, call)
-
-    def _strike(self, name: str, real: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        if self.order.how == "kill":
-            if name == "write":
-                real(args[0], args[1][: len(args[1]) // 2])
-            os._exit(137)
-        if name == "close":
-            # Linux gives the descriptor up whatever it answers.
-            real(*args)
-        code = getattr(errno, self.order.how)
-        raise OSError(code, os.strerror(code))
-
-    def _note(self, name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        if self.order.how != "trace":
-            return
-        if name in {"fsync", "write", "fchmod"}:
-            self.trace.append(f"{name} {_path(args[0])}")
-        elif name in NAMED:
-            at = keywords.get("dir_fd", keywords.get("src_dir_fd"))
-            to = keywords.get("dst_dir_fd")
-            words = [name, f"{_path(at)}/{args[0]}"] + ([f"{_path(to)}/{args[1]}"] if to is not None else [])
-            self.trace.append(" ".join(words))
-
-
-def _path(fd: int | None) -> str:
-    return _readlink(f"/proc/self/fd/{fd}") if fd is not None else ""
-
-
-_readlink = os.readlink
 
 
 def _publish(publisher: Publisher, order: Order) -> None:
@@ -133,49 +28,20 @@ def _publish(publisher: Publisher, order: Order) -> None:
             raise result
 
 
-def serve_one(order: Order) -> dict[str, Any]:
-    """Publish once; what came of it."""
+def _point(layout: Layout, link: Link, order: Order) -> None:
+    transfer = order.publication.transfer
+    Pointer(layout=layout, sync=Syncer()).point(link, Linkable(transfer.dest, transfer.job))
+
+
+def carry_out(order: Order) -> dict[str, Any]:
+    """Publish or point once; what came of it."""
     with laid_out(Path(order.store), Syncer()) as layout:
         publisher = Publisher(layout=layout, sync=Syncer())
-        fault = Fault(order)
-        for name in CALLS:
-            fault.wrap(name)
-        try:
-            if order.latest is None:
-                _publish(publisher, order)
-            else:
-                transfer = order.publication.transfer
-                Pointer(layout=layout, sync=Syncer()).point(order.latest, Linkable(transfer.dest, transfer.job))
-        except ArtifactSyncError as error:
-            result = type(error).__name__
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is reported
-            result = f"untyped {error!r}"
-        else:
-            result = "done"
-        fault.armed = False
-    return {"result": result, "calls": fault.count, "trace": fault.trace}
-
-
-def main() -> None:
-    """Serve until standard input ends."""
-    for line in sys.stdin.buffer:
-        order = msgspec.json.decode(line, type=Order)
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(reading)
-            answer = json.dumps(serve_one(order)).encode()
-            while answer:
-                answer = answer[os.write(writing, answer) :]
-            os._exit(0)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as stream:
-            answer = stream.read()
-        _, status = os.waitpid(pid, 0)
-        killed = os.waitstatus_to_exitcode(status) == 137
-        sys.stdout.buffer.write((b'{"result":"killed"}' if killed else answer or b'{"result":"died"}') + b"\n")
-        sys.stdout.buffer.flush()
+        if order.latest is not None:
+            link = order.latest
+            return faults.disturbed(order, lambda: _point(layout, link, order))
+        return faults.disturbed(order, lambda: _publish(publisher, order))
 
 
 if __name__ == "__main__":
-    main()
+    faults.serve(Order, carry_out)

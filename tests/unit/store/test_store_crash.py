@@ -1,15 +1,11 @@
 """Publishing is stopped and failed at every single call of the operating system."""
 
 import hashlib
-import json
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 import msgspec
 import pytest
@@ -19,38 +15,18 @@ from artifact_sync.core.unpacking import Contents, Unpack
 from artifact_sync.ports import Publication
 from artifact_sync.store import LocalStore, manifest
 from tests.storage import HOUR, NOW, publication, staged_file, transfer
+from tests.unit.store.disturbing import TYPED, Ask, child
 
-CHILD = Path(__file__).with_name("publish_child.py")
 FIRST = {"artifacts.zip": b"PK" * 3000, "files/a/b.txt": b"same", "files/a/c.txt": b"same"}
 GAINED = {"artifacts.zip": b"PK" * 3000, "files/a/d.txt": b"more", "job.log": b"log\n"}
 MOST_CALLS = 600
-TYPED = {"done", "NoSpace", "StoreDamaged", "StoreError"}
-
-
-@dataclass
-class Child:
-    """The publishing process."""
-
-    orders: IO[bytes]
-    answers: IO[bytes]
-
-    def publish(self, store: Path, wanted: Publication, **order) -> dict[str, Any]:
-        """Give an order; its answer."""
-        line = msgspec.json.encode({"store": str(store), "publication": wanted, **order})
-        self.orders.write(line + b"\n")
-        self.orders.flush()
-        answer: dict[str, Any] = json.loads(self.answers.readline())
-        return answer
 
 
 @pytest.fixture(scope="module")
-def child() -> Iterator[Child]:
-    """One for all sweeps: it forks for each publication."""
-    with subprocess.Popen([sys.executable, CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin
-        assert process.stdout
-        yield Child(process.stdin, process.stdout)
-        process.stdin.close()
+def publish() -> Iterator[Ask]:
+    """Publishes in a process of its own."""
+    with child("publish_child") as ask:
+        yield ask
 
 
 @dataclass
@@ -169,12 +145,12 @@ async def recover(path: Path, scene: Scene, *, downloaded_again: bool = False) -
     assert {each.name for each in objects} == {file.sha256 + "x" * file.executable for file in shown}
 
 
-async def sweep(child: Child, scene: Scene, at: Path, judge: Callable[[str], bool], **order) -> Counter[str]:
+async def sweep(publish: Ask, scene: Scene, at: Path, judge: Callable[[str], bool], **order) -> Counter[str]:
     """Disturb the first call, the second, and so on until the publication is through undisturbed."""
     seen: Counter[str] = Counter()
     for call in range(1, MOST_CALLS):
         store = scene.fresh_copy(at)
-        answer = child.publish(store, scene.wanted, at=call, **order)
+        answer = publish(store=store, publication=scene.wanted, at=call, **order)
         assert judge(answer["result"]), (call, answer["result"])
         look(store, scene)
         await recover(store, scene)
@@ -197,10 +173,10 @@ async def sweep(child: Child, scene: Scene, at: Path, judge: Callable[[str], boo
         pytest.param("damaged", False, id="damaged, without links", marks=pytest.mark.long),
     ],
 )
-async def test_a_kill_at_any_call_leaves_all_or_nothing(child, tmp_path, kind, links):
+async def test_a_kill_at_any_call_leaves_all_or_nothing(publish, tmp_path, kind, links):
     """Nothing partial is ever visible, and the next start completes it from what lies in staging."""
     scene = await SCENES[kind](tmp_path / "template")
-    seen = await sweep(child, scene, tmp_path / "s", {"killed", "done"}.__contains__, how="kill", links=links)
+    seen = await sweep(publish, scene, tmp_path / "s", {"killed", "done"}.__contains__, how="kill", links=links)
     assert seen["killed"] >= 60
     assert seen["done"] == 1
 
@@ -220,19 +196,19 @@ async def test_a_kill_at_any_call_leaves_all_or_nothing(child, tmp_path, kind, l
         pytest.param("gained", "ENOSPC", False, id="gained, ENOSPC once", marks=pytest.mark.long),
     ],
 )
-async def test_an_error_at_any_call_is_typed_and_heals(child, tmp_path, kind, how, sticky):
+async def test_an_error_at_any_call_is_typed_and_heals(publish, tmp_path, kind, how, sticky):
     """NoSpace for a full disk, StoreDamaged for a broken one, never a partial file, and the next start converges."""
     scene = await SCENES[kind](tmp_path / "template")
-    seen = await sweep(child, scene, tmp_path / "s", TYPED.__contains__, how=how, sticky=sticky)
+    seen = await sweep(publish, scene, tmp_path / "s", TYPED.__contains__, how=how, sticky=sticky)
     # A failed fsync is damage whatever its reason; everything else on a full disk is a matter of space.
     assert seen["StoreDamaged"] >= (50 if how == "EIO" else 5)
     assert (seen["NoSpace"] >= 50) == (how == "ENOSPC")
 
 
-async def test_everything_is_durable_before_it_is_visible(child, tmp_path):
+async def test_everything_is_durable_before_it_is_visible(publish, tmp_path):
     """Kills do not show a missing fsync, so the order is read: content, directories, the one rename, its directory."""
     scene = await fresh(tmp_path / "s")
-    trace = child.publish(tmp_path / "s", scene.wanted)["trace"]
+    trace = publish(store=tmp_path / "s", publication=scene.wanted)["trace"]
     dest = f"{tmp_path}/s/tree/{scene.wanted.transfer.dest}"
     (shown,) = [n for n, line in enumerate(trace) if line.startswith("rename") and line.endswith(f" {dest}")]
     new = trace[shown].split()[1]
@@ -250,10 +226,10 @@ async def test_everything_is_durable_before_it_is_visible(child, tmp_path):
     assert f"fsync {tmp_path}/s/.staging" in after
 
 
-async def test_what_is_added_is_durable_in_order(child, tmp_path):
+async def test_what_is_added_is_durable_in_order(publish, tmp_path):
     """Links, then SHA256SUMS, then the manifest, each durable before the next begins."""
     scene = await gained(tmp_path / "s")
-    trace = child.publish(tmp_path / "s", scene.wanted)["trace"]
+    trace = publish(store=tmp_path / "s", publication=scene.wanted)["trace"]
     dest = f"{tmp_path}/s/tree/{scene.wanted.transfer.dest}"
     links = [n for n, line in enumerate(trace) if line.startswith("link ") and dest in line]
     (sums,) = [n for n, line in enumerate(trace) if line.startswith("rename ") and line.endswith("/SHA256SUMS")]
@@ -316,14 +292,14 @@ def look_at_all(store: Path, scenes: list[Scene]) -> None:
 
 
 @pytest.mark.parametrize("how", ["kill", "EIO"])
-async def test_a_batch_that_is_stopped_at_any_call_leaves_each_whole_or_absent(child, tmp_path, how):
+async def test_a_batch_that_is_stopped_at_any_call_leaves_each_whole_or_absent(publish, tmp_path, how):
     """Whatever was synced for several at once, the next start completes all of them without a new download."""
     found = await batch(tmp_path / "template")
     (first, *others) = (scene.wanted for scene in found.scenes)
     seen: Counter[str] = Counter()
     for call in range(1, MOST_CALLS):
         at = Scene(found.template, first, []).fresh_copy(tmp_path / "s")
-        answer = child.publish(at, first, beside=others, at=call, how=how)
+        answer = publish(store=at, publication=first, beside=others, at=call, how=how)
         assert answer["result"] in TYPED | {"killed"}, (call, answer["result"])
         look_at_all(at, found.scenes)
         await found.recover(at)

@@ -1,16 +1,12 @@
 """Swapping a link is stopped and failed at every single call of the operating system."""
 
-import json
 import shutil
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -18,32 +14,17 @@ from artifact_sync.core.newest import Link, Linkable
 from artifact_sync.ports import Publication
 from artifact_sync.store import LocalStore
 from tests.storage import HOUR, NOW, publication, transfer
+from tests.unit.store.disturbing import TYPED, Ask, child
 
-CHILD = Path(__file__).with_name("publish_child.py")
 LINK = Link("a/b/latest")
 MOST_CALLS = 200
-TYPED = {"done", "NoSpace", "StoreDamaged", "StoreError"}
-
-Point = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def point() -> Iterator[Point]:
-    """Points the link of a store in a process of its own, and tells what came of it."""
-    with subprocess.Popen([sys.executable, CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin
-        assert process.stdout
-        orders, answers = process.stdin, process.stdout
-
-        def ask(store: Path, wanted: Publication, **order: Any) -> dict[str, Any]:
-            line = msgspec.json.encode({"store": str(store), "publication": wanted, "latest": LINK, **order})
-            orders.write(line + b"\n")
-            orders.flush()
-            answer: dict[str, Any] = json.loads(answers.readline())
-            return answer
-
-        yield ask
-        process.stdin.close()
+def point() -> Iterator[Ask]:
+    """Points the link of a store in a process of its own."""
+    with child("publish_child") as ask:
+        yield partial(ask, latest=LINK)
 
 
 async def scene(path: Path, *, linked: bool) -> tuple[Path, Publication]:
@@ -93,7 +74,7 @@ async def test_killed_at_any_call_a_link_is_at_one_or_the_other(point, tmp_path,
     found: Counter[str] = Counter()
     for at in range(1, MOST_CALLS):
         store = fresh(template, tmp_path / "store")
-        if point(store, wanted, at=at, how="kill")["result"] == "done":
+        if point(store=store, publication=wanted, at=at, how="kill")["result"] == "done":
             break
         found[seen(store)] += 1
         await heal(store, wanted)
@@ -111,7 +92,7 @@ async def test_failing_at_any_call_leaves_one_or_the_other(point, tmp_path, how,
     results: Counter[str] = Counter()
     for at in range(1, MOST_CALLS):
         store = fresh(template, tmp_path / "store")
-        answer = point(store, wanted, at=at, how=how, sticky=sticky)
+        answer = point(store=store, publication=wanted, at=at, how=how, sticky=sticky)
         assert answer["result"] in TYPED
         assert seen(store) in {"1", "2"}
         results[answer["result"]] += 1
@@ -126,7 +107,7 @@ async def test_failing_at_any_call_leaves_one_or_the_other(point, tmp_path, how,
 async def test_the_publication_is_durable_before_the_link_and_the_link_before_the_answer(point, tmp_path):
     """A link is made aside, renamed into place, and its folder is synced behind that."""
     template, wanted = await scene(tmp_path, linked=False)
-    trace = point(template, wanted)["trace"]
+    trace = point(store=template, publication=wanted)["trace"]
     steps = [line for line in trace if line.split()[0] in {"mkdir", "symlink", "rename", "fsync"}]
     assert [line.split()[0] for line in steps] == ["mkdir", "fsync", "symlink", "rename", "fsync"]
     assert steps[1] == f"fsync {template}/tree/a"

@@ -15,13 +15,6 @@ from tests.storage import NOW, publication, stage, transfer
 FILES = {"artifacts.zip": b"PK" * 3000, "files/dist/a b.txt": b"text", "job.log": b"log"}
 
 
-@pytest.fixture
-async def store(tmp_path):
-    """A store at ``tmp_path``."""
-    async with LocalStore.open(tmp_path) as opened:
-        yield opened
-
-
 def sha256sum(directory: Path) -> str:
     """What coreutils says of a publication."""
     command = ["sha256sum", "-c", "--strict", "SHA256SUMS"]

@@ -2,26 +2,12 @@
 
 import errno
 import os
-from pathlib import Path
 
 import pytest
 
 from artifact_sync.errors import NoSpace, StoreDamaged, StoreError
 from artifact_sync.store import LocalStore
 from tests.storage import staged_file
-
-
-@pytest.fixture
-async def store(tmp_path):
-    """A store at ``tmp_path``."""
-    async with LocalStore.open(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def staging(tmp_path: Path) -> Path:
-    """Where parts lie."""
-    return tmp_path / ".staging"
 
 
 def redirect(part, path: str) -> None:

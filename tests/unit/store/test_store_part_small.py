@@ -6,7 +6,6 @@ import hashlib
 import os
 import random
 import shutil
-from pathlib import Path
 
 import anyio
 import pytest
@@ -17,19 +16,6 @@ from tests.storage import staged_file
 
 DATA = random.Random(5).randbytes(3_000_000)
 SMALL = 10_000
-
-
-@pytest.fixture
-async def store(tmp_path):
-    """A store at ``tmp_path``."""
-    async with LocalStore.open(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def staging(tmp_path: Path) -> Path:
-    """Where parts lie."""
-    return tmp_path / ".staging"
 
 
 async def test_a_small_part_becomes_a_file_when_it_is_finished(store, staging):

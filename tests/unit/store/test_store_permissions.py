@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from artifact_sync.core.model import Item, StagedFile
+from artifact_sync.core.model import Item
 from artifact_sync.core.newest import Link, Linkable
 from artifact_sync.core.unpacking import Unpack, Unpacked
 from artifact_sync.errors import StoreError
 from artifact_sync.ports import Publication
 from artifact_sync.store import Access, LocalStore
 from artifact_sync.store.modes import mode_of
-from tests.storage import NOW, stage, transfer
+from tests.storage import NOW, contents, stage, transfer
 
 FILES = {"artifacts.zip": b"PK" * 500, "files/bin/run": b"#!", "job.log": b"log"}
 #: A group that this user may give: root any, others one of their own.
@@ -278,20 +278,9 @@ async def test_an_unpacked_archive_gets_them(tmp_path):
         await stage(store, "artifacts.zip", sink.getvalue(), "7-0.part")
         made = await store.unpack("7-0.part", into="7-content", available=1 << 20)
         assert isinstance(made, Unpacked)
-        files = tuple(
-            StagedFile(
-                name=f"content/{file.name}",
-                part=f"7-content/{file.name}",
-                sha256=file.sha256,
-                size=file.size,
-                path=file.member,
-                executable=file.executable,
-            )
-            for file in made.files
-        )
         wanted = Item(kind="archive", name="artifacts.zip", unpack=Unpack.ONLY)
         of = replace(transfer(7, dest="x/7"), items=(wanted,))
-        await store.publish(Publication(transfer=of, files=files, at=NOW))
+        await store.publish(Publication(transfer=of, files=contents(made, "7-content"), at=NOW))
     content = tmp_path / "mirror/tree/x/7/content"
     assert modes(content) == {"dist": "0750", "dist/app": "0750", "dist/data": "0640"}
     assert {path.stat().st_gid for path in (content, *content.rglob("*"))} == {GID}

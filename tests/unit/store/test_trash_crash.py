@@ -1,54 +1,29 @@
 """Moving into the trash and back is stopped and failed at every single call of the operating system."""
 
-import json
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
-import msgspec
 import pytest
 
 from artifact_sync.core.model import StagedFile
 from artifact_sync.store import LocalStore
 from tests.storage import publication, transfer
+from tests.unit.store.disturbing import TYPED, Ask, child
 
 FILES = {"artifacts.zip": b"zip", "files/a/b": b"b", "files/c": b"c"}
 DEST = "g/app/7"
 INNER = "g/app/7/files/8"
 MOST_CALLS = 400
-TYPED = {"done", "NoSpace", "StoreDamaged", "StoreError"}
-
-
-@dataclass
-class Child:
-    """The moving process."""
-
-    orders: IO[bytes]
-    answers: IO[bytes]
-
-    def move(self, store: Path, files: tuple[StagedFile, ...], *, back: bool, **order: Any) -> dict[str, Any]:
-        """Give an order; its answer."""
-        line = msgspec.json.encode({"store": str(store), "dest": DEST, "files": files, "back": back, **order})
-        self.orders.write(line + b"\n")
-        self.orders.flush()
-        answer: dict[str, Any] = json.loads(self.answers.readline())
-        return answer
 
 
 @pytest.fixture(scope="module")
-def child() -> Iterator[Child]:
-    """One for all sweeps: it forks for each move."""
-    command = [sys.executable, "-m", "tests.unit.store.trash_child"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin
-        assert process.stdout
-        yield Child(process.stdin, process.stdout)
-        process.stdin.close()
+def move() -> Iterator[Ask]:
+    """Moves in a process of its own."""
+    with child("trash_child") as ask:
+        yield ask
 
 
 @dataclass
@@ -122,13 +97,13 @@ async def complete(path: Path, scene: Scene) -> None:
 @pytest.mark.parametrize("back", [False, True], ids=["take", "give back"])
 @pytest.mark.parametrize("nested", [False, True], ids=["alone", "nested"])
 @pytest.mark.parametrize(("how", "sticky"), [("kill", False), ("EIO", False), ("ENOSPC", True)])
-async def test_stopped_at_every_call(tmp_path, child, nested, back, how, sticky):
+async def test_stopped_at_every_call(tmp_path, move, nested, back, how, sticky):
     """Nothing is lost or doubled at any point, every error is the program's own, and doing it again completes it."""
     made = await scene(tmp_path / "template", nested=nested, back=back)
     results: Counter[str] = Counter()
     for at in range(1, MOST_CALLS):
         store = made.fresh_copy(tmp_path / "store")
-        answer = child.move(store, made.files, back=back, at=at, how=how, sticky=sticky)
+        answer = move(store=store, dest=DEST, files=made.files, back=back, at=at, how=how, sticky=sticky)
         results[answer["result"]] += 1
         look(store, made)
         await complete(store, made)

@@ -1,21 +1,3 @@
--- name: projects
-WITH RECURSIVE known (id) AS (
-    SELECT min(project_id) FROM transfer
-    UNION ALL
-    SELECT (SELECT min(transfer.project_id) FROM transfer WHERE transfer.project_id > known.id)
-    FROM known WHERE known.id IS NOT NULL
-)
-SELECT
-    known.id,
-    coalesce(
-        (SELECT path FROM project WHERE project.id = known.id),
-        (
-            SELECT CASE WHEN json_valid(transfer) THEN json_extract(transfer, '$.project_path') END FROM transfer
-            WHERE transfer.project_id = known.id ORDER BY job_id DESC LIMIT 1
-        )
-    ) AS path
-FROM known WHERE known.id IS NOT NULL ORDER BY known.id;
-
 -- name: at_risk
 SELECT * FROM transfer INDEXED BY transfer_open
 WHERE state IN ('wanted', 'downloading', 'staged') AND deadline IS NOT NULL

@@ -1,26 +1,28 @@
 -- name: projects
-WITH RECURSIVE mirrored (id) AS (
+WITH RECURSIVE known (id) AS (
     SELECT min(project_id) FROM transfer WHERE project_id > :after
     UNION ALL
-    SELECT (SELECT min(transfer.project_id) FROM transfer WHERE transfer.project_id > mirrored.id)
-    FROM mirrored WHERE mirrored.id IS NOT NULL
+    SELECT (SELECT min(transfer.project_id) FROM transfer WHERE transfer.project_id > known.id)
+    FROM known WHERE known.id IS NOT NULL
 )
 SELECT
-    mirrored.id,
+    known.id,
     coalesce(
-        (SELECT path FROM project WHERE project.id = mirrored.id),
+        (SELECT path FROM project WHERE project.id = known.id),
         (
             SELECT CASE WHEN json_valid(transfer) THEN json_extract(transfer, '$.project_path') END FROM transfer
-            WHERE transfer.project_id = mirrored.id ORDER BY job_id DESC LIMIT 1
+            WHERE transfer.project_id = known.id ORDER BY job_id DESC LIMIT 1
         )
     ) AS path
-FROM mirrored
-WHERE mirrored.id IS NOT NULL AND EXISTS (
-    SELECT 1 FROM transfer
-    WHERE transfer.project_id = mirrored.id AND published_at IS NOT NULL AND lost = 0
-        AND state NOT IN ('pruning', 'pruned')
+FROM known
+WHERE known.id IS NOT NULL AND (
+    NOT :mirrored OR EXISTS (
+        SELECT 1 FROM transfer
+        WHERE transfer.project_id = known.id AND published_at IS NOT NULL AND lost = 0
+            AND state NOT IN ('pruning', 'pruned')
+    )
 )
-ORDER BY mirrored.id LIMIT :limit;
+ORDER BY known.id LIMIT :limit;
 
 -- name: named
 SELECT id FROM project WHERE path = :path;
