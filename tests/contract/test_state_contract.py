@@ -212,6 +212,14 @@ async def test_pipelines_are_watched_whatever_progress_is_made(state):
     assert await state.watched(2) == frozenset()
 
 
+async def test_pipelines_that_moved_are_due_first(state):
+    """However long the others wait."""
+    await state.watch(
+        [WatchedPipeline(project_id=1, pipeline_id=n, look_at=NOW + n * HOUR, looks=n % 2) for n in range(1, 6)]
+    )
+    assert [one.pipeline_id for one in await state.due_pipelines(1, NOW + 9 * HOUR, 9)] == [2, 4, 1, 3, 5]
+
+
 async def test_hastened_pipelines_are_due_behind_those_that_were(state):
     """And those of other projects are not."""
     await state.watch([WatchedPipeline(project_id=1, pipeline_id=n, look_at=NOW + n * HOUR) for n in (-1, 1)])

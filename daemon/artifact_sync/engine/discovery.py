@@ -7,7 +7,7 @@ looked at until there are none; and pipelines that moved after they stood still.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ from artifact_sync.engine.looks import Looks, follows
 from artifact_sync.engine.means import Means
 from artifact_sync.engine.movement import CHILDREN, Movement
 from artifact_sync.errors import CredentialRefused, Denied, NotFound, RemoteError, Throttled
-from artifact_sync.ports import Progress
+from artifact_sync.ports import Progress, WatchedPipeline
 from artifact_sync.ports.tracing import span
 
 __all__ = ["Discovery"]
@@ -61,7 +61,7 @@ class Discovery:
                 await self._moved(project, progress, thorough=thorough)
                 if thorough:
                     await self._state.hasten(project.id, self._clock.now())
-            await self._look(project)
+            await self._look(project, thorough=thorough)
 
     async def backfill(self, project: Project) -> bool:
         """Look at one page of history; whether there is more. Raises as ``poll``."""
@@ -159,26 +159,36 @@ class Discovery:
         # A retry adds a new job to an older pipeline, whose other jobs were not among these.
         return frozenset(pipeline for pipeline in pipelines if pipeline > progress.newest_pipeline_id), top
 
-    async def _look(self, project: Project) -> None:
+    async def _look(self, project: Project, *, thorough: bool) -> None:
         """Look at the watched pipelines that are due, and at those that they lead to.
 
         One that cannot be read does not hide the others: it is put off, and why it could not is raised in the end.
         """
         failures: list[RemoteError] = []
+        async for watched in self._due(project, thorough=thorough):
+            try:
+                await self._looks.at(project, watched)
+            except (CredentialRefused, Throttled):
+                raise
+            except RemoteError as error:
+                await self._looks.put_off(watched)
+                if not (watched.runs_in and isinstance(error, NotFound | Denied)):
+                    failures.append(error)
+                if len(failures) == _MANY_FAILURES:
+                    raise failures[0] from None
+        if failures:
+            raise failures[0]
+
+    async def _due(self, project: Project, *, thorough: bool) -> AsyncIterator[WatchedPipeline]:
+        """Those that moved, and then those in which nothing did, for as long as one interval unless ``thorough``.
+
+        Thousands may be looked at again and again. What moves meanwhile must not wait for all of them; they go on next time.
+        """
         until, looks = self._clock.now(), 0
         # Each look puts the next one off beyond ``until``, or ends the watch.
         while looks < _MANY_LOOKS and (due := await self._state.due_pipelines(project.id, until, _BATCH)):
             looks += len(due)
             for watched in due:
-                try:
-                    await self._looks.at(project, watched)
-                except (CredentialRefused, Throttled):
-                    raise
-                except RemoteError as error:
-                    await self._looks.put_off(watched)
-                    if not (watched.runs_in and isinstance(error, NotFound | Denied)):
-                        failures.append(error)
-                    if len(failures) == _MANY_FAILURES:
-                        raise failures[0] from None
-        if failures:
-            raise failures[0]
+                yield watched
+                if watched.looks and not thorough and self._clock.now() - until > self._policy.interval:
+                    return

@@ -67,7 +67,10 @@ class State(PruningState, VerifyingState, Outbox, Protocol):
         """Ids of all watched pipelines of the project."""
 
     async def due_pipelines(self, project_id: int, now: datetime, limit: int) -> tuple[WatchedPipeline, ...]:
-        """Watched pipelines whose time to look has come: those that wait longest, and of these the newest first."""
+        """Watched pipelines whose time to look has come: those that moved since they were looked at first.
+
+        Of these, and of the others, those that wait longest, and then the newest.
+        """
 
     async def next_look(self, project_id: int) -> datetime | None:
         """The soonest look at any watched pipeline of the project."""

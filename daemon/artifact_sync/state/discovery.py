@@ -116,7 +116,7 @@ def watched(database: sqlite3.Connection, project_id: int) -> frozenset[int]:
 def due_pipelines(
     database: sqlite3.Connection, project_id: int, now: datetime, limit: int
 ) -> tuple[WatchedPipeline, ...]:
-    """Soonest first."""
+    """As the port orders them."""
     parameters = {"project_id": project_id, "now": rows.micros(now), "limit": limit}
     return tuple(map(rows.watched, database.execute(_DISCOVERY["due_pipelines"], parameters)))
 

@@ -84,6 +84,19 @@ class DrivenClock:
         self._changed = anyio.Event()
 
 
+class Hasty(ServerClock):
+    """Each look at it takes a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looks = 0
+
+    def now(self) -> datetime:
+        """Later than ever before."""
+        self._looks += 1
+        return super().now() + timedelta(seconds=self._looks)
+
+
 @dataclass
 class Rig:
     """What a test drives and looks at."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -11,13 +11,13 @@ import pytest
 from artifact_sync.core.events import Discovered, Selected
 from artifact_sync.engine import EnginePolicy
 from artifact_sync.errors import Transient
-from artifact_sync.gitlab import ServerClock
 from artifact_sync.ports import Priority
 from artifact_sync.simulator import JobSpec, SimJob, World, small
 from artifact_sync.simulator.faults import Answer, Fault, Stall
 from tests.integration.engine.engine_harness import (
     DAY,
     QUICK,
+    Hasty,
     asked,
     build,
     digests,
@@ -189,19 +189,6 @@ async def test_the_first_page_is_fresh_and_the_rest_is_history(world, app, aged,
         fresh = [not (await daemon.transfer(job)).transfer.backfill for job in aged if job.id in daemon.mirrored]
     assert fresh == [False] * 40 + [True] * 10
     assert Priority.POLL < Priority.BACKFILL
-
-
-class Hasty(ServerClock):
-    """Each look at it takes a second."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._looks = 0
-
-    def now(self) -> datetime:
-        """Later than ever before."""
-        self._looks += 1
-        return super().now() + timedelta(seconds=self._looks)
 
 
 async def test_history_and_news_take_turns(world, app, aged, tmp_path):

@@ -15,6 +15,7 @@ from artifact_sync.simulator.faults import Answer, Fault
 from tests.integration.engine.engine_harness import (
     DAY,
     QUICK,
+    Hasty,
     asked,
     build,
     digests,
@@ -28,6 +29,10 @@ from tests.integration.engine.engine_harness import (
 
 #: As configured by default: nothing is due again within the seconds that a test takes.
 SLOW = EnginePolicy(backfill=None, attempts=2)
+
+
+#: What a look at one pipeline asks for.
+JOBS = "/pipelines/[0-9]+/jobs$"
 
 
 def manual(world: World, project: SimProject, **spec: Any) -> SimJob:
@@ -272,3 +277,28 @@ async def test_finished_while_the_daemon_was_down(world, app, tmp_path):
         wanted = digests([job, *(each for jobs in others for each in jobs)])
         await until(lambda: mirrored(tmp_path).keys() == wanted.keys())
         assert mirrored(tmp_path) == wanted
+
+
+async def test_many_quiet_pipelines_do_not_hold_up_what_moves(world, app, tmp_path):
+    """A poll looks at all that moved, and at the others for one interval; none of these waits for ever."""
+    pipelines = [world.add_pipeline(app, "main", [JobSpec("build"), JobSpec("test")]) for _ in range(8)]
+    async with rig(
+        world, tmp_path, rule(), policy=replace(QUICK, longest_look=QUICK.interval), clock=Hasty()
+    ) as daemon:
+        project, discovery = await daemon.remote.project(app.id), daemon.engine._following._discovery
+
+        async def looked_at(*, thorough: bool = False) -> set[int]:
+            begun = len(asked(world, JOBS))
+            await discovery.poll(project, thorough=thorough)
+            return {int(seen.path.split("/")[-2]) for seen in asked(world, JOBS)[begun:]}
+
+        for _ in range(3):
+            assert await looked_at(thorough=True) == {pipeline.id for pipeline in pipelines}
+        moved = [world.finish(pipeline.jobs[0]).pipeline.id for pipeline in pipelines[:3]]
+        first = await looked_at()
+        assert set(moved) <= first
+        assert len(first) < len(pipelines)
+        quiet = {pipeline.id for pipeline in pipelines} - set(moved)
+        for _ in range(len(pipelines)):
+            quiet -= await looked_at()
+        assert not quiet

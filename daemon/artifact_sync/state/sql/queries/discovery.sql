@@ -46,7 +46,7 @@ DELETE FROM watched_pipeline WHERE project_id = :project_id AND pipeline_id = :p
 -- name: due_pipelines
 SELECT project_id, pipeline_id, look_at, looks, seen, runs_in FROM watched_pipeline
 WHERE project_id = :project_id AND look_at <= :now
-ORDER BY look_at, pipeline_id DESC
+ORDER BY looks > 0, look_at, pipeline_id DESC
 LIMIT :limit;
 
 -- name: hasten
