@@ -27,7 +27,7 @@ from artifact_sync.simulator.world import Delivery
 
 _JOBS_OF_A_PIPELINE = 4
 #: Few downloads break off where they can go on; of the answers for the rest, more are spoiled.
-_OF_RANGES = 10
+_OF_RANGES = 20
 #: Every class, what it does, and what it can strike.
 CHAOS: dict[str, Action] = {
     "500": Answer(status=500),

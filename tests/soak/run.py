@@ -216,7 +216,7 @@ def _report(
     text = f"""# Soak
 
 Written by `make soak`: the daemon for {minutes:.0f} minutes beside a living GitLab in which {rate:g} jobs a second end, out of order, played
-by hand, retried, their artifacts expiring after 90 seconds, a day or a week; 3 % of all reads are struck by each of the faults below, and 30 % of
+by hand, retried, their artifacts expiring after 90 seconds, a day or a week; 3 % of all reads are struck by each of the faults below, and 60 % of
 those for a part of a file by each of the last two. A 429 says Retry-After: 0, for whoever is told to wait longer waits with everything.
 CPython {platform.python_version()}, Linux {platform.release().split("-")[0]}, {os.cpu_count()} processors for the daemon, GitLab and whatever else ran.
 
