@@ -25,12 +25,18 @@ def main() -> NoReturn:
     if "run" in sys.argv[1:]:
         # The daemon takes it for a reload, as soon as it can; until then it must not end it.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Ctrl-C while modules are imported ends it without a word; later each command has its own way to end.
+    interrupted = signal.getsignal(signal.SIGINT)
+    if interrupted is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.set_threshold(_YOUNG)
     # No package that happens to be installed beside this one has a say in what a configuration means; pydantic would
     # read the metadata of each to find out (https://docs.pydantic.dev/latest/concepts/plugins/).
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     _import_without("structlog", "rich")
-    code = import_module("artifact_sync.cli").main()
+    cli = import_module("artifact_sync.cli")
+    signal.signal(signal.SIGINT, interrupted)
+    code = cli.main()
     # Everything is closed and durable here. The interpreter would go on to free each object on its own before it ends.
     with suppress(OSError):
         sys.stdout.flush()

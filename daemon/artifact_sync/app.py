@@ -140,7 +140,7 @@ async def daemon(
         access = Access.of(settings.store.mode, settings.store.group)
         store = await stack.enter_async_context(LocalStore.open(settings.store_path, min_free=min_free, access=access))
         if not moved:
-            await require_no_lost_state(settings, store)
+            await require_no_lost_state(settings)
         state = await stack.enter_async_context(SqliteState.open(settings.state_path, ballast=True))
         await own(state, settings, store.identity, moved=moved)
         remote = await stack.enter_async_context(Client(_options(settings), clock=clock))
@@ -189,6 +189,7 @@ async def read(settings: Settings) -> AsyncIterator[Reading]:
         path = settings.state_path
         recorded = path.exists()
         if not recorded:
+            await require_no_lost_state(settings)
             # Looking must not make anything where the user will put it.
             path = Path(stack.enter_context(TemporaryDirectory(prefix="artifact-sync-"))) / "empty.db"
         state = await stack.enter_async_context(SqliteState.open(path))

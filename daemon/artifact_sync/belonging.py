@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from artifact_sync.config import Settings, state_of_its_own
+from anyio import to_thread
+
+from artifact_sync.config import Settings, default_state_path, state_of_its_own
 from artifact_sync.errors import StateError
 from artifact_sync.ports import State
-from artifact_sync.ports.rebuilding import FoundPublication
-from artifact_sync.store import LocalStore
+from artifact_sync.store.surveying import holds_something
 
-__all__ = ["address", "own", "require_gitlab", "require_no_lost_state"]
+__all__ = ["address", "lost_state", "own", "require_gitlab", "require_no_lost_state"]
 
 
 def address(settings: Settings) -> str:
@@ -18,15 +19,23 @@ def address(settings: Settings) -> str:
     return settings.gitlab.url.rstrip("/")
 
 
-async def require_no_lost_state(settings: Settings, store: LocalStore) -> None:
+async def require_no_lost_state(settings: Settings) -> None:
     """What is mirrored is in the state, too. Raises StateError where there is none beside a store with publications."""
-    if settings.state_path.exists() or not await _holds_something(store):
-        return
-    other = state_of_its_own(settings.store_path)
-    raise StateError(
-        f"there is no state at {settings.state_path}, but the store {settings.store_path} has publications",
-        hint=f"Is {other} its state, from a line without a configuration? Then say `state: {{path: {other}}}`."
-        if other.exists()
+    if (lost := await to_thread.run_sync(lost_state, settings)) is not None:
+        raise lost
+
+
+def lost_state(settings: Settings) -> StateError | None:
+    """What is wrong where there is no state beside a store with publications."""
+    store = settings.store_path
+    if settings.state_path.exists() or not holds_something(store):
+        return None
+    others = [path for path in (state_of_its_own(store), default_state_path(store)) if path.exists()]
+    return StateError(
+        f"there is no state at {settings.state_path}, but the store {store} has publications",
+        hint=f"Is {others[0]} its state, from another configuration or a line without any? Then use that, or say"
+        f" `state: {{path: {others[0]}}}`."
+        if others
         else "`artifact-sync rebuild-state` makes it again from the store, and nothing is downloaded twice. To begin without"
         " it, start once with --moved: then what is mirrored is known again as far as GitLab still lists it.",
     )
@@ -53,13 +62,6 @@ async def _unused(state: State) -> bool:
     """Whether no GitLab has ever told it anything: one that was given a wrong address is nobody's."""
     summary = await state.summary()
     return not summary.projects and not any(summary.by_state.values())
-
-
-async def _holds_something(store: LocalStore) -> bool:
-    async for one in store.survey():
-        if isinstance(one, FoundPublication):
-            return True
-    return False
 
 
 def _require(kind: str, known: Mapping[str, str], name: str, settings: Settings) -> None:

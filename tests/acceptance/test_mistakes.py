@@ -57,9 +57,13 @@ def test_a_lost_state_is_noticed(tmp_path):
         assert artifact_sync("sync", cwd=tmp_path).code == 0
         for file in tmp_path.glob("artifact-sync.db*"):
             file.unlink()
-        refused = artifact_sync("sync", cwd=tmp_path)
-        assert refused.code == 4, refused
-        assert "rebuild-state" in refused.err
+        for command in ("sync", "status", "ls", "verify", "plan", "audit"):
+            refused = artifact_sync(command, cwd=tmp_path)
+            assert refused.code == 4, refused
+            assert "rebuild-state" in refused.err
+        checked = artifact_sync("check", "--offline", cwd=tmp_path)
+        assert checked.code != 0, checked
+        assert "there is no state" in checked.out
         assert artifact_sync("rebuild-state", cwd=tmp_path).code == 0
         assert artifact_sync("sync", cwd=tmp_path).code == 0
 

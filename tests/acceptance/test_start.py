@@ -1,10 +1,13 @@
 """What a command loads before it works: the start is most of a short command's time."""
 
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.acceptance.harness import artifact_sync, simulated_gitlab
+from tests.acceptance.harness import artifact_sync, environment, simulated_gitlab
 
 #: For terminals that show bars, for the demo, for programs that list what is installed, and for servers.
 NEVER = {"artifact_sync.simulator", "aiohttp.web", "multiprocessing", "pygments", "rich"}
@@ -44,3 +47,27 @@ def test_no_installed_package_is_asked_about_the_configuration(tmp_path):
     modules = loaded("config", "schema", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
     assert "pydantic" in modules
     assert "meddler" not in modules
+
+
+def test_ctrl_c_while_modules_are_imported(tmp_path):
+    """Ends it at once, without a traceback."""
+    script = """
+import os, signal, sys
+class Pressed:
+    def find_spec(self, name, *others):
+        if name == "artifact_sync.cli.commands":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Pressed())
+from artifact_sync.__main__ import main
+main()
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script, "--version"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (-signal.SIGINT, "", "")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from artifact_sync import app
+from artifact_sync.belonging import lost_state
 from artifact_sync.cli import checks_after, checks_server, checks_webhook
 from artifact_sync.cli.finding import Finding
 from artifact_sync.cli.holder import holder
@@ -107,6 +108,8 @@ def _state(settings: Settings) -> Finding:
     if not os.access(there, os.W_OK | os.X_OK):
         hint = "Give this user the right to write there, or name another state.path."
         return Finding.fail("state", StateError(f"{there} cannot be written by this user", hint=hint))
+    if (lost := lost_state(settings)) is not None:
+        return Finding.fail("state", lost)
     return Finding.ok("state", f"{path}{'' if path.exists() else ', will be made'}")
 
 

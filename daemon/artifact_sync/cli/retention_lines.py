@@ -70,7 +70,8 @@ def plan_lines(plan: RetentionPlan, *, share: float, orphans: bool) -> Iterator[
         f" {plan.count - len(removed):,} stay ({size(left - _sizes(removed))})."
     )
     if beyond(plan, share):
-        yield f"{limit_words(plan, share)}: `artifact-sync prune --yes` does it all the same."
+        command = "prune --orphans --yes" if orphans else "prune --yes"
+        yield f"{limit_words(plan, share)}: `artifact-sync {command}` does it all the same."
     if (strays := plan.orphans) and not orphans:
         yield (
             f"{count(len(strays), 'orphan')} ({size(_sizes(strays))}) stay, though no present rule selects them;"

@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 
 from artifact_sync.core.retention_words import age_words, bytes_words, day, month, week
 
-__all__ = ["Group", "Held", "Retain", "RetentionPlan", "Verdict", "plan_retention"]
+__all__ = ["ORPHAN", "Group", "Held", "Retain", "RetentionPlan", "Verdict", "plan_retention"]
 
 _FOR_EVER = "no retain: stays for ever"
 _PINNED = "pinned"
 _LATEST = "latest"
-_ORPHAN = "orphan: no present rule selects it"
+ORPHAN = "orphan: no present rule selects it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +256,7 @@ def _verdict(held: Held, said: Sequence[tuple[str, _Keep]], latest: frozenset[st
     if held.dest in latest:
         reasons.append(_LATEST)
     if not held.rules and not orphans:
-        reasons.append(_ORPHAN)
+        reasons.append(ORPHAN)
     if reasons:
         foreseen = [until for until in untils if until is not None]
         certain = len(foreseen) == len(untils) and not _sacred(held, latest)
@@ -264,7 +264,7 @@ def _verdict(held: Held, said: Sequence[tuple[str, _Keep]], latest: frozenset[st
             held=held, stays=True, reasons=tuple(reasons), until=max(foreseen, default=None) if certain else None
         )
     gone = tuple(_told(held, rule, keep.gone) for rule, keep in said)
-    return Verdict(held=held, stays=False, reasons=gone or (_ORPHAN,))
+    return Verdict(held=held, stays=False, reasons=gone or (ORPHAN,))
 
 
 def _told(held: Held, rule: str, reason: str) -> str:

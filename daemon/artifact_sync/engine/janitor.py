@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from artifact_sync.core.events import ProjectFailed, PruneRefused, PublicationPruned, PublicationRestored, names_of
-from artifact_sync.core.retention import RetentionPlan, Verdict
+from artifact_sync.core.holding import held
+from artifact_sync.core.retention import ORPHAN, RetentionPlan, Verdict
 from artifact_sync.engine.emptying import Emptying
 from artifact_sync.engine.holdings import beyond, most_removed, plan_of
 from artifact_sync.engine.means import Means
@@ -95,6 +97,7 @@ class Janitor:
         account = _Account()
         try:
             await self._finish(account)
+            await self._reclaim(account)
             plan = await self._plan(PruneOrder())
             await self._note(plan)
             if beyond(plan, self._policy.max_delete):
@@ -184,8 +187,29 @@ class Janitor:
                 account.pruned_bytes += held.size
                 self._emit(_pruned(verdict, why))
 
+    async def _reclaim(self, account: _Account) -> None:
+        """What went because no rule selected it comes back when one does again: nothing else would bring it."""
+        await self._give_back([queued async for queued in self._state.in_trash() if self._is_wanted(queued)], account)
+
+    def _is_wanted(self, queued: QueuedTransfer) -> bool:
+        if queued.pruned is None or ORPHAN not in queued.pruned.why or queued.published_at is None:
+            return False
+        again = held(
+            queued.transfer,
+            self._rules,
+            number=queued.id,
+            size=queued.size,
+            published_at=queued.published_at,
+            path=None,
+            pinned=False,
+        )
+        return bool(again.rules)
+
     async def _restore(self, order: PruneOrder, account: _Account) -> None:
         found = [queued async for queued in self._state.in_trash() if is_meant(queued, order.only)]
+        await self._give_back(found, account)
+
+    async def _give_back(self, found: Sequence[QueuedTransfer], account: _Account) -> None:
         for queued in found:
             try:
                 back = await restore(queued, trash=self._store.trash, state=self._state)

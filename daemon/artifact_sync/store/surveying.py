@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -18,7 +19,7 @@ from artifact_sync.store.manifest import Manifest
 from artifact_sync.store.paths import MANIFEST, components, directory
 from artifact_sync.store.reading import read_file, stands
 
-__all__ = ["survey"]
+__all__ = ["holds_something", "survey"]
 
 #: Bytes. A manifest has some 700 for each file, and an archive no more than 100,000 of them.
 _LARGEST = 256 << 20
@@ -27,6 +28,11 @@ _DEEPEST = 256
 _MOST = 2**63 - 1
 
 _Parts = tuple[str, ...]
+
+
+def holds_something(store: Path) -> bool:
+    """Whether anything is published there, as far as this user may look. Makes nothing, and needs no lock."""
+    return next((store / "tree").rglob(MANIFEST), None) is not None
 
 
 def survey(layout: Layout) -> Iterator[FoundPublication | Strange]:

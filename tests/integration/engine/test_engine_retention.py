@@ -36,6 +36,7 @@ from tests.integration.engine.engine_harness import (
     DrivenClock,
     Rig,
     build,
+    digests,
     downloads,
     rig,
     rule,
@@ -244,6 +245,13 @@ async def test_orphans_are_reported_and_go_only_when_asked(world, app, tmp_path)
         gone = (await daemon.transfer(orphan)).pruned
         assert gone is not None
         assert gone.why == "orphan: no present rule selects it"
+    # Selected again it is back, and comes from nowhere else: what was downloaded once is not asked for.
+    asked_for = len(downloads(world))
+    async with rig(world, tmp_path, *both, policy=FREE) as daemon:
+        await daemon.sync()
+        assert daemon.mirrored == digests([kept, orphan])
+        assert (await daemon.transfer(orphan)).state is TransferState.PUBLISHED
+    assert len(downloads(world)) == asked_for
 
 
 async def test_what_gitlab_deletes_stays_here(world, app, tmp_path):
