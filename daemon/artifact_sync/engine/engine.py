@@ -138,6 +138,8 @@ class Engine:
         self._workers.begin()
         self._hooks.begin()
         await self._queue.revive()
+        # A daemon has time: all that failed at once would look like an outage to it, and hold up what would not fail.
+        await self._queue.hasten()
         finish = anyio.Event()
         with single_error():
             async with anyio.create_task_group() as keeping:

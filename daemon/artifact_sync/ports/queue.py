@@ -44,10 +44,10 @@ class Queue(Protocol):
         """An attempt failed: WANTED at ``retry_at``, or FAILED for good without one."""
 
     async def revive(self) -> int:
-        """FAILED becomes WANTED, with its attempts to come again, unless its outcome is final; how many.
+        """FAILED becomes WANTED, with its attempts to come again, unless its outcome is final; how many."""
 
-        What is WANTED and waits for its next attempt waits no longer.
-        """
+    async def hasten(self) -> None:
+        """What is WANTED and waits for its next attempt waits no longer."""
 
     async def lost(self, transfer_id: int) -> None:
         """Published before, not there now: wanted again, remembered as lost until it is back."""

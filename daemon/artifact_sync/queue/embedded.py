@@ -79,6 +79,10 @@ class EmbeddedQueue:
         """As the port says."""
         return await self._state.write(claims.revive)
 
+    async def hasten(self) -> None:
+        """As the port says."""
+        await self._state.write(claims.hasten)
+
     async def lost(self, transfer_id: int) -> None:
         """As the port says."""
         await self._state.write(partial(claims.lost, transfer_id=transfer_id))

@@ -15,7 +15,7 @@ from artifact_sync.ports import Published, QueuedTransfer, TransferState
 from artifact_sync.state import hooks, rows
 from artifact_sync.state.queries import named
 
-__all__ = ["claim", "fail", "lost", "next_attempt", "open_count", "publish", "release", "revive", "stage"]
+__all__ = ["claim", "fail", "hasten", "lost", "next_attempt", "open_count", "publish", "release", "revive", "stage"]
 
 _QUEUE = named("queue")
 _TRANSFERS = named("transfers")
@@ -96,9 +96,13 @@ def fail(
 
 
 def revive(database: sqlite3.Connection) -> int:
-    """What may succeed in a later pass is wanted again, and what waits for its next attempt waits no longer."""
-    database.execute(_QUEUE["hasten"])
+    """What may succeed in a later pass is wanted again."""
     return database.execute(_QUEUE["revive"]).rowcount
+
+
+def hasten(database: sqlite3.Connection) -> None:
+    """What waits for its next attempt is due."""
+    database.execute(_QUEUE["hasten"])
 
 
 def lost(database: sqlite3.Connection, transfer_id: int) -> None:
