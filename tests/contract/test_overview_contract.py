@@ -77,6 +77,15 @@ async def test_the_lag_runs_from_the_newest_mirrored_job_to_the_newest_one(state
     assert (lag.lag, lag.waiting, lag.oldest_waiting) == (timedelta(), 0, None)
 
 
+async def test_an_end_that_cannot_be_is_not_the_newest_for_ever(state, overview):
+    """It counts as when the job began, or no rule would ever lag again."""
+    odd = found(2, ended=NOW.replace(year=9000))
+    odd = msgspec.structs.replace(odd, job=msgspec.structs.replace(odd.job, started_at=NOW - 3 * HOUR))
+    await add(state, found(1, ended=NOW - 5 * HOUR), odd)
+    (lag,) = await overview().lags()
+    assert (lag.newest_finished, lag.oldest_waiting) == (NOW - 3 * HOUR, NOW - 5 * HOUR)
+
+
 async def test_a_transfer_of_several_rules_counts_for_each_of_them(state, queue, overview):
     """Rules that are not configured any more are not told of."""
     await add(

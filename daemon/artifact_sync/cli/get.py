@@ -104,7 +104,7 @@ async def _newest(state: State, project: str, ref: str, job: str) -> QueuedTrans
         transfer = queued.transfer
         if found and transfer.job.id != found[0].transfer.job.id:
             # Of one job's publications the ends are the same, so that they follow each other.
-            if transfer.job.finished_at != found[0].transfer.job.finished_at:
+            if transfer.job.ended_at != found[0].transfer.job.ended_at:
                 break
             continue
         if transfer.job.ref == ref and transfer.job.name == job and _of(queued, project):

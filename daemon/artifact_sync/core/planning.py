@@ -116,7 +116,7 @@ def keeps(
             due_at=keep_due(
                 now=now,
                 expire_at=expire_at,
-                finished_at=job.finished_at,
+                finished_at=job.ended_at,
                 lead=decision.rule.keep.lead,
                 poll_interval=poll_interval,
             ),

@@ -235,7 +235,7 @@ class Looks:
 
 
 def _ended_since(jobs: Sequence[Job], moment: datetime) -> bool:
-    return any(job.finished_at is not None and job.finished_at > moment for job in jobs)
+    return any(job.ended_at is not None and job.ended_at > moment for job in jobs)
 
 
 def follows(project: Project, rules: Sequence[Rule]) -> bool:

@@ -50,7 +50,7 @@ async def require_complete(
             came = f"a log of {part.size} bytes" if part.size else "an empty log"
             raise Transient(asked, f"{came}, though the job lists one of {listed} bytes", hint=_HINT)
     elif not part.size:
-        if job.finished_at is not None and now - job.finished_at < _ARCHIVED_WITHIN:
+        if job.ended_at is not None and now - job.ended_at < _ARCHIVED_WITHIN:
             raise Transient(asked, "an empty log, a moment after the job's end", hint=_HINT)
     else:
         before = await _digest(part, limiter)

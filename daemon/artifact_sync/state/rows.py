@@ -136,7 +136,7 @@ def transfer_columns(value: Transfer) -> dict[str, str | int | None]:
         "transfer": transfer_json(value),
         "pipeline_id": job.pipeline.id if job.pipeline else None,
         "ref": job.ref,
-        "ended_at": micros(job.finished_at) or 0,
+        "ended_at": micros(job.ended_at) or 0,
         "deadline": micros(value.deadline),
         "priority": value.priority,
         "backfill": value.backfill,

@@ -119,6 +119,15 @@ def test_keeps_are_due_by_lead_and_margin(
     assert NOW + lifetime - due == before
 
 
+def test_an_end_that_cannot_be_puts_off_no_keep() -> None:
+    """Artifacts would seem to have lived for no time at all, and the keep come with their expiry."""
+    began = NOW - timedelta(days=1)
+    subject = candidate(expire_in=timedelta(days=3), started_at=began, finished_at=NOW.replace(year=9000))
+    decisions = explain(subject, [rule("r", keep=Keep(lead=timedelta(days=2)))], NOW)
+    (keep,) = keeps(subject, decisions, now=NOW, poll_interval=MINUTE)
+    assert keep.due_at == NOW + timedelta(days=1)
+
+
 def test_without_an_end_the_lead_alone_counts() -> None:
     """An old server may leave out when a job ended."""
     due = keep_due(
