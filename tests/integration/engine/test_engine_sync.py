@@ -6,7 +6,7 @@ import pytest
 
 from artifact_sync.core.events import ProjectFailed, Selected
 from artifact_sync.core.rules import Fetch
-from artifact_sync.errors import CredentialRefused, NotFound
+from artifact_sync.errors import CredentialRefused, NotFound, Outcome
 from artifact_sync.ports import TransferState
 from artifact_sync.simulator import JobSpec, SimToken, expected, small
 from artifact_sync.simulator.faults import Answer, Fault
@@ -64,6 +64,21 @@ async def test_a_second_pass_is_cheap(world, projects, tmp_path):
         "/api/v4/projects/1/pipelines",
     ]
     assert (report.published, report.complete) == (0, True)
+
+
+async def test_a_pass_waits_for_no_other_time(world, app, tmp_path):
+    """What the daemon would try again in hours is tried now."""
+    jobs = build(world, app, "build", "package").jobs
+    world.faults.add(Fault(action=Answer(status=503), path="/artifacts$", times=None))
+    async with rig(world, tmp_path, rule()) as daemon:
+        await daemon.sync()
+        await daemon.queue.revive()
+        now = daemon.clock.now()
+        while (queued := await daemon.queue.claim(now)) is not None:
+            await daemon.queue.fail(queued.id, Outcome.RETRY_LATER, "503", retry_at=now + timedelta(hours=6))
+        world.faults.clear()
+        await daemon.sync()
+    assert daemon.mirrored == digests(jobs)
 
 
 async def test_each_pass_reports_what_it_did_itself(world, projects, tmp_path):
